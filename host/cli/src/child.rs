@@ -1,0 +1,181 @@
+//! Children of this process: the same program with a hidden command.
+
+use crate::failure::Failure;
+use ablate_sweep::Exit;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What a child says on its stdout, one JSON document a line.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Said {
+    /// What it is about to enter: named if it dies there.
+    Entering(String),
+    /// How far a task is.
+    Progress { task: String, done: u64, total: u64 },
+    /// The run that a trial writes to, and the step that it goes on from.
+    Run { id: String, resumed_at: Option<u64> },
+    /// How far training is.
+    Step { epoch: u64, epochs: u64, step: u64, steps: u64, loss: f64 },
+    /// What a finished trial measured, in one line.
+    Final { text: String },
+    /// A line for people.
+    Log { level: u32, message: String },
+    /// The answer.
+    Answer(Value),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// A command that runs this program with `arguments`.
+pub(crate) fn command(arguments: &[&OsStr]) -> Result<Command, Failure> {
+    let mut command = Command::new(this_program()?);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        // Burn picks its default device from it, and panics when that backend is not built in.
+        .env_remove("BURN_DEVICE")
+        .env_remove("RUST_BACKTRACE");
+    Ok(command)
+}
+
+/// This very program, even if its file was replaced by a new build since it started.
+fn this_program() -> Result<PathBuf, Failure> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_path_buf());
+    }
+    std::env::current_exe()
+        .map_err(|error| Failure::unexpected(format!("failed to find this program: {error}")))
+}
+
+/// Runs a child for its whole output.
+pub(crate) fn output(arguments: &[&OsStr], about: &str) -> Result<String, Failure> {
+    let output = command(arguments)?.stderr(Stdio::piped()).output()?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout)
+            .map_err(|_| Failure::unexpected(format!("`{about}` described itself in no text")));
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    match text.trim().strip_prefix("error: ") {
+        Some(text) => {
+            let mut lines = text.lines();
+            let mut failure = Failure::user(lines.next().unwrap_or_default());
+            failure.hints =
+                lines.filter_map(|line| line.strip_prefix("hint: ")).map(ToOwned::to_owned).collect();
+            Err(failure)
+        }
+        None => Err(died(output.status, about)),
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(status.code().unwrap_or_default()),
+    }
+    .describe()
+}
+
+fn died(status: ExitStatus, about: &str) -> Failure {
+    let how = ended(status);
+    Failure::user(format!("`{about}` ended the process that opened it: {how}"))
+        .hint("the file is broken, or its code crashes while it is loaded")
+}
+
+/// Sends `input` to a child and waits for its answer, telling `listen` what it says meanwhile.
+pub(crate) fn ask<A: DeserializeOwned>(
+    name: &str,
+    input: &impl Serialize,
+    mut listen: impl FnMut(&Said),
+) -> Result<A, Failure> {
+    let mut child = command(&[name.as_ref()])?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let text = serde_json::to_string(input)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that dies before it has read everything is reported below.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    let stderr = child.stderr.take();
+    let rest = std::thread::spawn(move || {
+        let mut text = String::new();
+        if let Some(mut stderr) = stderr {
+            // What is left of a dead child's words is a courtesy.
+            let _ = stderr.read_to_string(&mut text);
+        }
+        text
+    });
+    let (mut entering, mut answer, mut failed) = (String::new(), None, None);
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(said) = serde_json::from_str::<Said>(&line?) else { continue };
+            listen(&said);
+            match said {
+                Said::Entering(what) => entering = what,
+                Said::Answer(value) => answer = Some(value),
+                Said::Failed(failure) => failed = Some(failure),
+                _ => {}
+            }
+        }
+    }
+    let status = child.wait()?;
+    let stderr = rest.join().unwrap_or_default();
+    match (failed, answer) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(answer)) if status.success() => Ok(serde_json::from_value(answer)?),
+        _ if entering.is_empty() => Err(Failure::unexpected(format!(
+            "`ablate {name}` ended with {}: {}",
+            ended(status),
+            stderr.trim()
+        ))),
+        _ => Err(died(status, &entering)),
+    }
+}
+
+/// The request on stdin, for the child's side.
+pub(crate) fn request<R: DeserializeOwned>() -> Result<R, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Runs the child's side: its answer or its failure goes to stdout.
+pub(crate) fn serve<A: Serialize>(work: impl FnOnce() -> Result<A, Failure>) -> Result<u8, Failure> {
+    match work() {
+        Ok(answer) => {
+            crate::printer::line(&Said::Answer(serde_json::to_value(answer)?));
+            Ok(0)
+        }
+        Err(failure) => {
+            let code = failure.code;
+            crate::printer::line(&Said::Failed(failure));
+            Ok(code)
+        }
+    }
+}
+
+/// Sets `stop` when the parent is gone or a signal asks for the end.
+pub(crate) fn stop_with_parent(stop: &'static AtomicBool) {
+    // Only the first handler of a process can be set; later calls keep it.
+    let _ = ctrlc::set_handler(move || stop.store(true, Ordering::SeqCst));
+    #[cfg(unix)]
+    std::thread::spawn(move || {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+}

@@ -1,0 +1,128 @@
+//! Components from the libraries that a plan has located.
+
+use crate::child::Said;
+use crate::failure::Failure;
+use crate::located::Located;
+use crate::printer;
+use ablate_abi::v1::{Component, Create, Kind, PluginError, RVec, SharedDataset};
+use ablate_config::Spec;
+use ablate_loader::{Library, Loader};
+use ablate_train::{Describe, Factory};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Makes the components of one variant.
+pub(crate) struct LoadedFactory<'a> {
+    loader: &'a Loader,
+    components: &'a [Located],
+    /// Slots of components, from the descriptions of their plugins.
+    descriptions: BTreeMap<String, Value>,
+}
+
+impl<'a> LoadedFactory<'a> {
+    pub(crate) fn new(loader: &'a Loader, components: &'a [Located]) -> Self {
+        Self { loader, components, descriptions: BTreeMap::new() }
+    }
+
+    fn located(
+        &self,
+        kind: Kind,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<&'a Located, PluginError> {
+        let matches = |component: &&Located| {
+            component.kind == kind.name()
+                && component.name == name
+                && role.is_none_or(|role| component.role.as_deref() == Some(role))
+        };
+        self.components.iter().find(matches).ok_or_else(|| {
+            PluginError::other(format!("no library was planned for {} `{name}`", kind.name()))
+        })
+    }
+
+    fn library(
+        &self,
+        kind: Kind,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<Arc<Library>, PluginError> {
+        let located = self.located(kind, name, role)?;
+        self.loader.open(&located.library, Some(&located.sha256)).map_err(|error| {
+            let failure = Failure::from(error);
+            PluginError::other(failure.message)
+        })
+    }
+
+    /// The dataset of a spec, not prepared.
+    pub(crate) fn dataset(&mut self, spec: &Spec) -> Result<SharedDataset, Failure> {
+        let name = &spec.dataset.name;
+        let request = Create {
+            kind: Kind::DATASET,
+            name: name.as_str().into(),
+            config: spec.dataset.config.to_string().into(),
+            path: "dataset".into(),
+            seed: 0,
+            device: spec.device.as_str().into(),
+            dimensions: RVec::new(),
+            slots: RVec::new(),
+            artifacts: RVec::new(),
+        };
+        let made = self.create(None, request);
+        let made = made.map_err(|error| Failure::from_plugin("dataset", name, &error))?;
+        made.dataset.into_option().ok_or_else(|| {
+            Failure::unexpected(format!("the plugin of dataset `{name}` made something else"))
+        })
+    }
+}
+
+impl Describe for LoadedFactory<'_> {
+    fn contract(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        role: Option<&str>,
+        config: &Value,
+    ) -> Result<Value, PluginError> {
+        printer::line(&Said::Entering(format!("the contract of {} `{name}`", kind.name())));
+        let library = self.library(kind, name, role)?;
+        let text = library.contract(kind, name, &config.to_string())?;
+        serde_json::from_str(&text)
+            .map_err(|error| PluginError::contract(format!("the contract is no JSON: {error}")))
+    }
+
+    fn slot_role(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        role: Option<&str>,
+        slot: &str,
+    ) -> Option<String> {
+        let library = self.library(kind, name, role).ok()?;
+        let key = library.sha256().to_owned();
+        if !self.descriptions.contains_key(&key) {
+            let description = serde_json::from_str(&library.description().ok()?).ok()?;
+            self.descriptions.insert(key.clone(), description);
+        }
+        let components = self.descriptions.get(&key)?.get("components")?.as_array()?;
+        let component = components.iter().find(|component| {
+            component["kind"] == kind.name()
+                && component["name"] == name
+                && role.is_none_or(|role| component["role"] == role)
+        })?;
+        let slots = component.get("slots")?.as_array()?;
+        let slot = slots.iter().find(|candidate| candidate["name"] == slot)?;
+        slot.get("role")?.as_str().map(ToOwned::to_owned)
+    }
+}
+
+impl Factory for LoadedFactory<'_> {
+    fn create(&mut self, role: Option<&str>, request: Create) -> Result<Component, PluginError> {
+        printer::line(&Said::Entering(format!("`{}` (`{}`)", request.path, request.name)));
+        self.library(request.kind, &request.name, role)?.create(request)
+    }
+
+    fn image(&mut self, kind: Kind, name: &str, role: Option<&str>) -> u64 {
+        self.library(kind, name, role).map_or(0, |library| library.image())
+    }
+}

@@ -1,0 +1,62 @@
+//! What makes two trials the same trial.
+
+use crate::failure::Failure;
+use crate::located::Located;
+use ablate_config::{Schemas, Spec, identity_json, input_files};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Raised when the loop, the random streams or the wiring of the optimizer change numbers, so that
+/// results of before are not taken for results of now.
+pub(crate) const RESULTS_REV: u32 = 1;
+
+/// What trials of one variant share; a seed makes it an identity.
+pub(crate) struct VariantIdentity(Value);
+
+impl VariantIdentity {
+    /// From the spec, the bytes of the plugins that it uses, the data, and the files that it reads.
+    pub(crate) fn new(
+        spec: &Spec,
+        schemas: &dyn Schemas,
+        components: &[Located],
+        fingerprint: &str,
+    ) -> Result<Self, Failure> {
+        let plugins: BTreeMap<&str, &str> = components
+            .iter()
+            .map(|component| (component.plugin.as_str(), component.sha256.as_str()))
+            .collect();
+        let mut files = BTreeMap::new();
+        for file in input_files(spec, schemas)? {
+            let bytes = fs_err::read(&file.path).map_err(|error| {
+                Failure::user(format!("`{}`: {error}", file.key)).hint("the path is relative to the current folder")
+            })?;
+            files.insert(file.key.to_string(), hex(&Sha256::digest(bytes)));
+        }
+        Ok(Self(json!({
+            "results_rev": RESULTS_REV,
+            "spec": identity_json(spec, schemas)?,
+            "plugins": plugins,
+            "dataset": fingerprint,
+            "files": files,
+        })))
+    }
+
+    /// The identity of the trial with this seed: a sha256 in hexadecimal.
+    pub(crate) fn of_seed(&self, seed: u64) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.0.to_string());
+        hash.update(seed.to_le_bytes());
+        hex(&hash.finalize())
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        use std::fmt::Write;
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,82 @@
+//! The `ablate` command: parses what was typed, wires the rooms together, prints, and decides the
+//! exit code (0 done, 1 the user's input or a failed trial, 2 incomplete or unexpected).
+
+mod arguments;
+mod check;
+mod child;
+mod describe;
+mod factory;
+mod failure;
+mod identity;
+mod located;
+mod manifest;
+mod plan;
+mod plugins;
+mod prepare;
+mod printer;
+mod probe;
+mod progress;
+mod registry;
+mod runs;
+mod schemas;
+mod services;
+mod sweep;
+mod table;
+mod trial;
+mod workplace;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keep_freed_memory();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no failures; wrong usage is the user's input.
+            let code = u8::from(error.use_stderr());
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match run(arguments.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            printer::failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Run(arguments) => sweep::run_one(arguments),
+        Command::Sweep(arguments) => sweep::sweep(arguments),
+        Command::Table(arguments) => table::table(arguments),
+        Command::Describe(arguments) => describe::describe(arguments),
+        Command::Runs(arguments) => runs::list(&arguments),
+        Command::Show(arguments) => runs::show(&arguments),
+        Command::Plugins(command) => plugins::plugins(command),
+        Command::Registry(command) => registry::registry(&command),
+        Command::Probe { library } => probe::probe(&library),
+        Command::Check => check::serve(),
+        Command::Prepare => prepare::serve(),
+        Command::Trial { file } => trial::serve(&file),
+    }
+}
+
+/// Tells glibc to keep freed memory: giving it back and faulting it in again at every step costs
+/// up to a fifth of a training step. Must happen before any library is opened.
+fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+        // SAFETY: called first in `main`, while there is one thread; both parameters exist.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The table in LaTeX, for the package booktabs.
+
+use crate::{Table, grid::Cell};
+
+impl Table {
+    /// A `tabular` and its notes, to stand in a `table`; the best value of each metric is bold.
+    #[must_use]
+    pub fn latex(&self) -> String {
+        let grid = self.grid();
+        let titles: Vec<_> = grid.columns.iter().map(|column| escape(&column.title)).collect();
+        let mut lines = vec![
+            "% \\usepackage{booktabs}".to_owned(),
+            format!("\\begin{{tabular}}{{{}}}", "l".repeat(titles.len())),
+            "\\toprule".to_owned(),
+            line(&titles),
+            "\\midrule".to_owned(),
+        ];
+        lines.extend(
+            grid.lines.iter().map(|cells| line(&cells.iter().map(show).collect::<Vec<_>>())),
+        );
+        lines.extend(["\\bottomrule".to_owned(), "\\end{tabular}".to_owned()]);
+        lines.push("\\par\\smallskip".to_owned());
+        lines.push("{\\footnotesize".to_owned());
+        lines.extend(self.notes().iter().map(|note| format!("{}\\par", escape_note(note))));
+        lines.push("}".to_owned());
+        lines.join("\n") + "\n"
+    }
+}
+
+fn line(cells: &[String]) -> String {
+    format!("{} \\\\", cells.join(" & "))
+}
+
+fn show(cell: &Cell) -> String {
+    if !cell.numeric {
+        return escape(&cell.text);
+    }
+    let star = if cell.star { "^{*}" } else { "" };
+    let math = format!("${}{star}$", math(&cell.text));
+    if cell.best { format!("{{\\boldmath {math}}}") } else { math }
+}
+
+/// Numbers for math mode: `2.5e-9` becomes a power of ten.
+fn math(text: &str) -> String {
+    let mut math = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('e') {
+        let end = rest[at + 1..]
+            .find(|letter: char| letter != '-' && !letter.is_ascii_digit())
+            .map_or(rest.len(), |length| at + 1 + length);
+        math = format!("{math}{} \\times 10^{{{}}}", &rest[..at], &rest[at + 1..end]);
+        rest = &rest[end..];
+    }
+    (math + rest).replace('±', "\\pm")
+}
+
+/// Names in backticks become typewriter text.
+fn escape_note(note: &str) -> String {
+    let mut text = String::new();
+    for (index, part) in note.split('`').enumerate() {
+        if index % 2 == 1 {
+            text = format!("{text}\\texttt{{{}}}", escape(part));
+        } else {
+            text += &escape(part);
+        }
+    }
+    text
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\\' => escaped.push_str("\\textbackslash{}"),
+            '~' => escaped.push_str("\\textasciitilde{}"),
+            '^' => escaped.push_str("\\textasciicircum{}"),
+            '<' => escaped.push_str("$<$"),
+            '>' => escaped.push_str("$>$"),
+            '±' => escaped.push_str("$\\pm$"),
+            '×' => escaped.push_str("$\\times$"),
+            'Δ' => escaped.push_str("$\\Delta$"),
+            '↑' => escaped.push_str("$\\uparrow$"),
+            '↓' => escaped.push_str("$\\downarrow$"),
+            '–' => escaped.push_str("--"),
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                escaped.push('\\');
+                escaped.push(letter);
+            }
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escape_note, math};
+
+    #[test]
+    fn exponents_become_powers_of_ten() {
+        assert_eq!(math("(2.50 ± 0.10)e-9"), "(2.50 \\pm 0.10) \\times 10^{-9}");
+        assert_eq!(math("0.5 ± 1.2e-13"), "0.5 \\pm 1.2 \\times 10^{-13}");
+        assert_eq!(math("0.5 (n = 4)"), "0.5 (n = 4)");
+    }
+
+    #[test]
+    fn special_letters_are_escaped() {
+        assert_eq!(escape_note("Δ to `a_b`: 95 %"), "$\\Delta$ to \\texttt{a\\_b}: 95 \\%");
+    }
+}

@@ -1,0 +1,170 @@
+//! Makes the components of a trial: what fills a slot first, then its owner.
+
+use std::sync::Arc;
+
+use ablate_abi::v1::{
+    Component, Create, Dimension, PluginError, RVec, SharedDifferentiable, Slot, share,
+};
+use ablate_config::Spec;
+
+use crate::bind::Bound;
+use crate::checked::Checked;
+use crate::describe::Factory;
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::layout::{Layout, Placed};
+use crate::parts::{DatasetPart, Instance, LossPart, MetricPart, Parts};
+
+/// Makes all components of a spec whose contracts were bound.
+///
+/// A block of its owner's own library is handed over as it is, so that it can be called natively. A block of another
+/// library, and one that several slots share, is handed over behind the checks of the host.
+///
+/// # Errors
+/// The first component that cannot be made.
+pub fn assemble(
+    spec: &Spec,
+    bound: Bound,
+    seed: u64,
+    factory: &mut dyn Factory,
+) -> Result<Parts, Error> {
+    let layout = Layout::new(spec, factory)?;
+    let mut maker = Maker { spec, bound: &bound, seed, factory, made: Vec::new() };
+    for placed in &layout.placed {
+        let made = maker.make(placed, &layout.placed)?;
+        maker.made.push(made);
+    }
+    let mut made = maker.made;
+    let instances = layout.placed.iter().zip(&made);
+    let instances = instances
+        .filter_map(|(placed, made)| {
+            let handle = share(made.differentiable()?);
+            Some(Instance { id: placed.id.clone(), handle })
+        })
+        .collect();
+    let guard = |index: usize| guard(&layout.placed[index], &bound);
+    let handle = |made: &[Made], index: usize| {
+        share(made[index].differentiable().expect("a model or loss, as asked for"))
+    };
+    let model = Checked::new(guard(layout.model), handle(&made, layout.model));
+    let losses = layout.losses.iter().zip(&spec.losses).zip(&bound.losses);
+    let losses = losses
+        .map(|((index, loss), wires)| LossPart {
+            name: loss.name.clone(),
+            weight: loss.weight,
+            component: Checked::loss(guard(*index), handle(&made, *index)),
+            wires: wires.clone(),
+        })
+        .collect();
+    let mut metrics = Vec::new();
+    for ((index, metric), wires) in layout.metrics.iter().zip(&spec.metrics).zip(&bound.metrics) {
+        let Made::Metric(handle) = std::mem::replace(&mut made[*index], Made::Taken) else {
+            unreachable!("a metric, as asked for");
+        };
+        metrics.push(MetricPart {
+            id: layout.placed[*index].id.clone(),
+            name: metric.name.clone(),
+            objective: metric.objective,
+            handle,
+            wires: wires.clone(),
+        });
+    }
+    let Made::Dataset(handle) = std::mem::replace(&mut made[layout.dataset], Made::Taken) else {
+        unreachable!("a dataset, as asked for");
+    };
+    let dataset = Arc::new(DatasetPart { guard: guard(layout.dataset), handle });
+    Ok(Parts { dataset, model, losses, metrics, instances, bound })
+}
+
+fn guard(placed: &Placed<'_>, bound: &Bound) -> Guard {
+    let contract = bound.contracts.get(&placed.id.path).cloned().unwrap_or_default();
+    Guard { id: placed.id.clone(), contract }
+}
+
+/// A made component.
+enum Made {
+    Dataset(ablate_abi::v1::SharedDataset),
+    Metric(ablate_abi::v1::OwnedMetric),
+    /// With the same object behind checks, once a slot needed that.
+    Differentiable(SharedDifferentiable, Option<SharedDifferentiable>),
+    Taken,
+}
+
+impl Made {
+    fn differentiable(&self) -> Option<&SharedDifferentiable> {
+        match self {
+            Self::Differentiable(handle, _) => Some(handle),
+            _ => None,
+        }
+    }
+}
+
+struct Maker<'a, 'f> {
+    spec: &'a Spec,
+    bound: &'a Bound,
+    seed: u64,
+    factory: &'f mut dyn Factory,
+    made: Vec<Made>,
+}
+
+impl Maker<'_, '_> {
+    fn make(&mut self, placed: &Placed<'_>, all: &[Placed<'_>]) -> Result<Made, Error> {
+        let path = &placed.id.path;
+        let failed = |error| Error::component(&placed.id, "start", error);
+        let mut slots = RVec::new();
+        for (slot, block) in &placed.slots {
+            slots.push(self.slot(placed, slot, *block, &all[*block]));
+        }
+        let dimensions = self.bound.dimensions.get(path).into_iter().flatten();
+        let dimension =
+            |(name, size): &(String, u64)| Dimension { name: name.as_str().into(), size: *size };
+        let request = Create {
+            kind: placed.kind,
+            name: placed.spec.name.as_str().into(),
+            config: placed.spec.config.to_string().into(),
+            path: path.as_str().into(),
+            seed: self.seed,
+            device: self.spec.device.as_str().into(),
+            dimensions: dimensions.map(dimension).collect(),
+            slots,
+            artifacts: RVec::new(),
+        };
+        let made = self.factory.create(placed.role.as_deref(), request);
+        let Component { differentiable, dataset, metric } =
+            made.map_err(|error| failed(self.explain(path, error)))?;
+        let made = match placed.kind.name() {
+            "dataset" => dataset.into_option().map(Made::Dataset),
+            "metric" => metric.into_option().map(Made::Metric),
+            _ => differentiable.into_option().map(|handle| Made::Differentiable(handle, None)),
+        };
+        let text = format!("its plugin made something else than a {}", placed.kind.name());
+        made.ok_or_else(|| failed(PluginError::contract(text)))
+    }
+
+    /// A slot of `owner` with the block that was made for it.
+    fn slot(&mut self, owner: &Placed<'_>, slot: &str, block: usize, placed: &Placed<'_>) -> Slot {
+        let image = self.factory.image(owner.kind, &owner.spec.name, owner.role.as_deref());
+        let Made::Differentiable(handle, checked) = &mut self.made[block] else {
+            unreachable!("slots hold blocks");
+        };
+        let shared = placed.uses > 1;
+        let block = if shared || handle.image() != image {
+            let wrap = || Checked::block(guard(placed, self.bound), share(handle));
+            share(checked.get_or_insert_with(wrap))
+        } else {
+            share(handle)
+        };
+        Slot { name: slot.into(), block, shared }
+    }
+
+    /// Adds why a size is not known to an error about it.
+    fn explain(&self, path: &str, mut error: PluginError) -> PluginError {
+        for (symbol, sizes) in self.bound.ambiguous.get(path).into_iter().flatten() {
+            let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+            let sizes = sizes.join(" and ");
+            let text = format!("the slots that share it give {symbol} the sizes {sizes}");
+            error.causes.push(text.into());
+        }
+        error
+    }
+}

@@ -1,0 +1,75 @@
+//! The file format of a cache entry.
+//!
+//! `ABLFEAT\0`, then revision, frames and bins as `u32`, the values as `f32`, and the sha256 of
+//! all that; numbers are little-endian.
+
+use sha2::{Digest, Sha256};
+
+use crate::Features;
+
+const MAGIC: &[u8; 8] = b"ABLFEAT\0";
+const REVISION: u32 = 1;
+const HEADER_LENGTH: usize = 20;
+const CHECKSUM_LENGTH: usize = 32;
+
+pub(super) fn render(features: &Features) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_LENGTH + 4 * features.data.len() + CHECKSUM_LENGTH);
+    bytes.extend_from_slice(MAGIC);
+    for number in [REVISION, features.frames as u32, features.bins as u32] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend(features.data.iter().flat_map(|value| value.to_le_bytes()));
+    let checksum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&checksum);
+    bytes
+}
+
+/// The features, or nothing when the bytes are damaged or of another revision.
+pub(super) fn parse(bytes: &[u8]) -> Option<Features> {
+    let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_LENGTH)?)?;
+    let (header, values) = content.split_at_checked(HEADER_LENGTH)?;
+    let number = |at: usize| {
+        let word = header[at..at + 4].try_into().expect("four bytes of the header");
+        u32::from_le_bytes(word)
+    };
+    if !header.starts_with(MAGIC) || number(8) != REVISION {
+        return None;
+    }
+    let (frames, bins) = (number(12) as usize, number(16) as usize);
+    if frames.checked_mul(bins)?.checked_mul(4)? != values.len() {
+        return None;
+    }
+    if Sha256::digest(content).as_slice() != checksum {
+        return None;
+    }
+    let value = |word: &[u8]| f32::from_le_bytes(word.try_into().expect("chunks of four bytes"));
+    Some(Features { frames, bins, data: values.chunks_exact(4).map(value).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, render};
+    use crate::Features;
+
+    fn features() -> Features {
+        Features { frames: 2, bins: 3, data: vec![0.5, -1.0, 1e-30, f32::MAX, -0.0, 15.25] }
+    }
+
+    #[test]
+    fn reads_back_what_it_wrote() {
+        assert_eq!(parse(&render(&features())), Some(features()));
+    }
+
+    #[test]
+    fn refuses_every_truncation_and_every_flipped_bit() {
+        let bytes = render(&features());
+        for length in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..length]), None, "cut to {length} bytes");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse(&damaged), None, "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The whole model but for the slot: poolings of the test stand in for blocks.
+
+mod model;

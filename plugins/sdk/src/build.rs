@@ -1,0 +1,114 @@
+//! What a component is made from.
+
+use crate::Error;
+#[cfg(feature = "burn")]
+use crate::slot::BlockSlot;
+#[cfg(feature = "burn")]
+use ablate_abi::v1::Slot;
+use ablate_abi::v1::{Create, Dimension, Property};
+use abi_stable::std_types::RVec;
+use std::path::PathBuf;
+
+/// Device, dimensions, slots and files for a component that is being made.
+pub struct Build {
+    path: String,
+    seed: u64,
+    dimensions: Vec<Dimension>,
+    artifacts: Vec<Property>,
+    #[cfg(feature = "burn")]
+    device: burn::tensor::Device,
+    #[cfg(feature = "burn")]
+    slots: Vec<BlockSlot>,
+    #[cfg(feature = "burn")]
+    taken: Vec<BlockSlot>,
+}
+
+impl Build {
+    /// Takes a creation request apart; the configuration text is handed back.
+    pub(crate) fn new(create: Create) -> Result<(Self, String), Error> {
+        let Create { kind: _, name: _, config, path, seed, device, dimensions, slots, artifacts } =
+            create;
+        let build = Self {
+            path: path.into_string(),
+            seed,
+            dimensions: RVec::into_vec(dimensions),
+            artifacts: RVec::into_vec(artifacts),
+            #[cfg(feature = "burn")]
+            device: crate::device::parse(&device)?,
+            #[cfg(feature = "burn")]
+            slots: slots.into_iter().map(|slot: Slot| BlockSlot::new(slot)).collect(),
+            #[cfg(feature = "burn")]
+            taken: Vec::new(),
+        };
+        #[cfg(not(feature = "burn"))]
+        drop((device, slots));
+        Ok((build, config.into_string()))
+    }
+
+    /// Place in the trial, such as `model.pooling`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A seed of this component for `purpose`.
+    pub fn seed(&self, purpose: &str) -> u64 {
+        crate::seed::derive(self.seed, &[&self.path, purpose])
+    }
+
+    /// Size of a symbolic dimension of the contract.
+    ///
+    /// # Errors
+    /// If the host could not tell it: nothing that is connected fixes it.
+    pub fn dim(&self, name: &str) -> Result<usize, Error> {
+        let found = self.dimensions.iter().find(|dimension| dimension.name == name);
+        found.map(|dimension| dimension.size as usize).ok_or_else(|| {
+            Error::contract(format!("`{}`: the size of dimension `{name}` is not known", self.path))
+        })
+    }
+
+    /// The file of the artifact called `name`.
+    ///
+    /// # Errors
+    /// If the trial was not given one.
+    pub fn artifact(&self, name: &str) -> Result<PathBuf, Error> {
+        let found = self.artifacts.iter().find(|artifact| artifact.name == name);
+        found.map(|artifact| PathBuf::from(artifact.value.as_str())).ok_or_else(|| {
+            Error::config(format!("`{}`: no artifact called `{name}` was given", self.path))
+        })
+    }
+}
+
+#[cfg(feature = "burn")]
+impl Build {
+    /// The device for parameters; it records a graph.
+    pub fn device(&self) -> &burn::tensor::Device {
+        &self.device
+    }
+
+    /// Takes the block of the slot `name`.
+    ///
+    /// # Errors
+    /// If the slot is empty.
+    pub fn slot(&mut self, name: &str) -> Result<BlockSlot, Error> {
+        self.optional_slot(name)
+            .ok_or_else(|| Error::config(format!("`{}`: slot `{name}` is empty", self.path)))
+    }
+
+    /// Takes the block of the slot `name`, if it holds one.
+    pub fn optional_slot(&mut self, name: &str) -> Option<BlockSlot> {
+        let index = self.slots.iter().position(|slot| slot.name() == name)?;
+        let slot = self.slots.remove(index);
+        self.taken.push(slot.clone());
+        Some(slot)
+    }
+
+    /// Takes all blocks of a slot that holds many, in order.
+    pub fn slot_list(&mut self, name: &str) -> Vec<BlockSlot> {
+        std::iter::from_fn(|| self.optional_slot(name)).collect()
+    }
+
+    /// The slots that were taken: those whose native blocks share this component's graph.
+    pub(crate) fn into_slots(self) -> Vec<BlockSlot> {
+        self.taken
+    }
+}

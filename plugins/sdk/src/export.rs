@@ -1,0 +1,225 @@
+//! The root of a plugin, made from its list of components.
+
+use crate::entry::Entry;
+use crate::panics::{catch, install_hook};
+use crate::{Error, host};
+use ablate_abi::v1::{
+    BuildInfo, CallOutput, Component, Create, InitOptions, Kind, REVISION, SYMBOL_PREFIX,
+    SharedHost,
+};
+use abi_stable::std_types::{RResult, RStr, RString};
+use serde_json::{Value, json};
+
+/// Exports a library's components under a root symbol of its own.
+///
+/// The symbol is `ablate_plugin_` and the plugin's name with underscores; the list names the kind
+/// and the type of each component.
+///
+/// See the example at the top of the crate.
+#[macro_export]
+macro_rules! export_plugin {
+    ($symbol:ident, [$($kind:ident $component:ty),+ $(,)?]) => {
+        #[allow(unsafe_code, missing_docs, non_upper_case_globals, unreachable_pub)]
+        #[doc(hidden)]
+        pub mod ablate_plugin_root {
+            use super::*;
+            use $crate::border_types as border;
+
+            fn entries() -> Vec<$crate::Entry> {
+                vec![$($crate::Entry::$kind::<$component>()),+]
+            }
+
+            extern "C" fn build_info() -> border::BuildInfo {
+                $crate::export::build_info()
+            }
+
+            extern "C" fn init(
+                host: border::SharedHost,
+                options: border::InitOptions,
+            ) -> border::Answer<()> {
+                $crate::export::init(host, options)
+            }
+
+            extern "C" fn list() -> border::Answer<border::RString> {
+                $crate::export::list(stringify!($symbol), env!("CARGO_PKG_VERSION"), entries)
+            }
+
+            extern "C" fn describe(
+                kind: border::Kind,
+                name: border::RStr<'_>,
+                config: border::RStr<'_>,
+            ) -> border::Answer<border::RString> {
+                $crate::export::describe(entries, kind, name, config)
+            }
+
+            extern "C" fn create(request: border::Create) -> border::Answer<border::Component> {
+                $crate::export::create(entries, request)
+            }
+
+            extern "C" fn call(
+                name: border::RStr<'_>,
+                _json: border::RStr<'_>,
+                _tensors: border::RVec<border::NamedTensor>,
+            ) -> border::Answer<border::CallOutput> {
+                $crate::export::call(name)
+            }
+
+            extern "C" fn root() -> border::RootModuleResult {
+                border::call_root_module_loader(|| {
+                    border::leak(border::Plugin {
+                        revision: border::REVISION,
+                        build_info,
+                        init,
+                        list,
+                        describe,
+                        create,
+                        call,
+                    })
+                })
+            }
+
+            // SAFETY: the symbol carries the plugin's name and is exported once; the constructor
+            // gives the module type that the header promises.
+            #[unsafe(no_mangle)]
+            pub static $symbol: border::LibHeader = unsafe {
+                border::LibHeader::from_constructor::<border::Plugin_Ref>(
+                    root,
+                    border::CheckTypeLayout::Yes,
+                )
+            };
+        }
+    };
+}
+
+type Entries = fn() -> Vec<Entry>;
+
+/// How this plugin was built.
+#[doc(hidden)]
+pub fn build_info() -> BuildInfo {
+    BuildInfo {
+        panic_aborts: cfg!(panic = "abort"),
+        debug: cfg!(debug_assertions),
+        target: env!("ABLATE_TARGET").into(),
+        sdk: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// Takes the host's services and sets up the image: panic hook, thread pool.
+#[doc(hidden)]
+pub fn init(services: SharedHost, options: InitOptions) -> RResult<(), Error> {
+    install_hook();
+    catch(|| {
+        if !host::install(services, options.log_level, options.image) {
+            // Two plugins linked into one program share the image: the first call counts.
+            return Ok(());
+        }
+        // A pool that exists already keeps its size; results do not depend on it.
+        let threads = options.threads.max(1) as usize;
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        Ok(())
+    })
+    .into()
+}
+
+/// The plugin's description.
+#[doc(hidden)]
+pub fn list(symbol: &str, version: &str, entries: Entries) -> RResult<RString, Error> {
+    catch(|| {
+        let name = symbol.strip_prefix(SYMBOL_PREFIX).unwrap_or(symbol).replace('_', "-");
+        let components: Vec<Value> = entries().iter().map(Entry::describe).collect();
+        let description = json!({
+            "name": name,
+            "version": version,
+            "abi": format!("v{REVISION}"),
+            "sdk": env!("CARGO_PKG_VERSION"),
+            "rustc": env!("ABLATE_RUSTC"),
+            "burn": BURN_VERSION,
+            "backends": backends(),
+            "target": env!("ABLATE_TARGET"),
+            "debug": cfg!(debug_assertions),
+            "components": components,
+        });
+        Ok(description.to_string().into())
+    })
+    .into()
+}
+
+#[cfg(feature = "burn")]
+const BURN_VERSION: Option<&str> = Some("0.22.1");
+#[cfg(not(feature = "burn"))]
+const BURN_VERSION: Option<&str> = None;
+
+#[cfg(feature = "burn")]
+fn backends() -> &'static [&'static str] {
+    crate::device::BACKENDS
+}
+
+#[cfg(not(feature = "burn"))]
+fn backends() -> &'static [&'static str] {
+    &[]
+}
+
+fn find(entries: Entries, kind: Kind, name: &str) -> Result<Entry, Error> {
+    let all = entries();
+    let known: Vec<String> =
+        all.iter().filter(|e| e.kind == kind).map(|e| format!("`{}`", e.name)).collect();
+    all.into_iter().find(|e| e.kind == kind && e.name == name).ok_or_else(|| {
+        let kind = kind.name();
+        Error::config(format!("no {kind} `{name}` in this plugin; it has {}", known.join(", ")))
+    })
+}
+
+/// The contract of a component under a configuration.
+#[doc(hidden)]
+pub fn describe(
+    entries: Entries,
+    kind: Kind,
+    name: RStr<'_>,
+    config: RStr<'_>,
+) -> RResult<RString, Error> {
+    catch(|| {
+        let entry = find(entries, kind, name.as_str())?;
+        Ok((entry.contract)(config.as_str())?.to_string().into())
+    })
+    .into()
+}
+
+/// Makes a component.
+#[doc(hidden)]
+pub fn create(entries: Entries, request: Create) -> RResult<Component, Error> {
+    catch(|| {
+        let entry = find(entries, request.kind, &request.name)?;
+        (entry.create)(request)
+    })
+    .into()
+}
+
+/// There are no calls on a plugin yet.
+#[doc(hidden)]
+pub fn call(name: RStr<'_>) -> RResult<CallOutput, Error> {
+    RResult::RErr(Error::unsupported(format!("this plugin has no call `{name}`")))
+}
+
+/// What the export macro names.
+#[doc(hidden)]
+pub mod border_types {
+    pub use ablate_abi::v1::{
+        BuildInfo, CallOutput, Component, Create, InitOptions, Kind, NamedTensor, Plugin,
+        Plugin_Ref, REVISION, SharedHost,
+    };
+    pub use abi_stable::library::{
+        CheckTypeLayout, LibHeader, RootModuleResult,
+        __call_root_module_loader as call_root_module_loader,
+    };
+    pub use abi_stable::std_types::{RStr, RString, RVec};
+
+    /// A result as it crosses.
+    pub type Answer<T> = abi_stable::std_types::RResult<T, ablate_abi::v1::PluginError>;
+
+    /// Makes the root table live for ever.
+    pub fn leak(plugin: Plugin) -> Plugin_Ref {
+        use abi_stable::prefix_type::PrefixTypeTrait;
+        plugin.leak_into_prefix()
+    }
+}
+

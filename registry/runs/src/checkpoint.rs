@@ -1,0 +1,193 @@
+//! Checkpoint folders that are complete or not there, and whose files are checked before use.
+//!
+//! A new checkpoint is written beside the old one and listed in `checksums.json` last. Then the old folder is renamed
+//! away, the new one renamed into place, and the old one removed. A crash between the two renames leaves the complete
+//! new folder and the old one under their temporary names, where [`Checkpoint::open`] finds them.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, durable, measurement::Journal};
+
+const CHECKSUMS: &str = "checksums.json";
+
+/// One named checkpoint of a run, such as `last` or `best`.
+#[derive(Debug)]
+pub struct Checkpoint<'run> {
+    folder: PathBuf,
+    /// The new folder while it is being written.
+    incoming: PathBuf,
+    /// The old folder while the new one takes its place.
+    outgoing: PathBuf,
+    journal: &'run Journal,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Checksums {
+    files: BTreeMap<String, Checksum>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Checksum {
+    bytes: u64,
+    sha256: String,
+}
+
+impl<'run> Checkpoint<'run> {
+    pub(crate) fn new(
+        checkpoints: &Path,
+        name: &str,
+        journal: &'run Journal,
+    ) -> Result<Self, Error> {
+        durable::check_name("checkpoint", name)?;
+        Ok(Self {
+            folder: checkpoints.join(name),
+            incoming: checkpoints.join(format!(".{name}.new")),
+            outgoing: checkpoints.join(format!(".{name}.old")),
+            journal,
+        })
+    }
+
+    /// Replaces the checkpoint by what `fill` writes into the empty folder that it is given.
+    ///
+    /// When `fill` fails, the old checkpoint stays. Only the process that runs the trial may call this.
+    ///
+    /// # Errors
+    /// The error of `fill`, or that of a file which could not be written.
+    pub fn write<E: From<Error>>(
+        &self,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.settle()?;
+        remove_folder(&self.incoming)?;
+        fs::create_dir_all(&self.incoming).map_err(Error::from)?;
+        let filled = fill(&self.incoming);
+        if filled.is_err() {
+            remove_folder(&self.incoming)?;
+            return filled;
+        }
+        self.publish().map_err(E::from)
+    }
+
+    /// The folder with the checkpoint, after its files have been checked; `None` when there is none.
+    pub fn open(&self) -> Result<Option<PathBuf>, Error> {
+        if self.folder.exists() {
+            verify(&self.folder)?;
+            return Ok(Some(self.folder.clone()));
+        }
+        if self.incoming.exists() && verify(&self.incoming).is_ok() {
+            return Ok(Some(self.incoming.clone()));
+        }
+        if self.outgoing.exists() {
+            verify(&self.outgoing)?;
+            return Ok(Some(self.outgoing.clone()));
+        }
+        Ok(None)
+    }
+
+    /// Gives what an interrupted replacement left its proper name.
+    fn settle(&self) -> Result<(), Error> {
+        if !self.folder.exists() {
+            if self.incoming.exists() && verify(&self.incoming).is_ok() {
+                fs::rename(&self.incoming, &self.folder)?;
+            } else if self.outgoing.exists() {
+                fs::rename(&self.outgoing, &self.folder)?;
+            }
+        }
+        remove_folder(&self.outgoing)
+    }
+
+    fn publish(&self) -> Result<(), Error> {
+        // A checkpoint must not outlive measurements of the steps before it.
+        self.journal.sync()?;
+        let mut files = BTreeMap::new();
+        list(&self.incoming, "", &mut files)?;
+        durable::write_json(&self.incoming.join(CHECKSUMS), &Checksums { files })?;
+        if self.folder.exists() {
+            fs::rename(&self.folder, &self.outgoing)?;
+        }
+        fs::rename(&self.incoming, &self.folder)?;
+        durable::sync_parent(&self.folder)?;
+        remove_folder(&self.outgoing)
+    }
+}
+
+/// Collects the checksums of all files under `folder` and makes them reach the disk.
+fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Checksum>) -> Result<(), Error> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name().into_string().map_err(|_| Error::Damaged {
+            file: path.clone(),
+            reason: "has a name that is not UTF-8".into(),
+        })?;
+        let relative = format!("{prefix}{name}");
+        if path.is_dir() {
+            list(&path, &format!("{relative}/"), files)?;
+        } else {
+            fs::OpenOptions::new().read(true).write(true).open(&path)?.sync_all()?;
+            files.insert(relative, checksum(&path)?);
+        }
+    }
+    durable::sync_folder(folder)
+}
+
+fn verify(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(CHECKSUMS);
+    if !path.exists() {
+        return Err(Error::Damaged { file: path, reason: "is missing".into() });
+    }
+    let checksums: Checksums = durable::read_json(&path)?;
+    for (name, expected) in &checksums.files {
+        let file = folder.join(name);
+        if !file.is_file() {
+            return Err(Error::Damaged { file, reason: "is missing".into() });
+        }
+        let found = checksum(&file)?;
+        if found.bytes != expected.bytes {
+            let reason = format!("has {} bytes, {} were written", found.bytes, expected.bytes);
+            return Err(Error::Damaged { file, reason });
+        }
+        if found != *expected {
+            let reason = "does not have the content that was written".into();
+            return Err(Error::Damaged { file, reason });
+        }
+    }
+    Ok(())
+}
+
+fn checksum(path: &Path) -> Result<Checksum, Error> {
+    let mut file = fs::File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        digest.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+    let sha256 = digest.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Ok(Checksum { bytes, sha256 })
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Error> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The store of runs: one folder per run, which is the truth, and a SQLite index over the folders.
+//!
+//! ```text
+//! HOME/runs/<run id>/       spec.json  manifest.json  measurements.jsonl  log.txt  checkpoints/  artifacts/  result.json
+//! HOME/trials/<identity>.lock   held by the process that runs the trial
+//! HOME/index.sqlite             made anew from the run folders whenever it is missing or damaged
+//! ```
+//!
+//! A run is finished when its `result.json` is there, which an atomic rename puts in place. A run without one is
+//! running while somebody holds the lock of its trial, and lost otherwise. Times are UTC.
+//!
+//! ```
+//! use ablate_runs::{Filter, Measurement, NewRun, Outcome, Status, Store};
+//!
+//! let home = tempfile::tempdir()?;
+//! let store = Store::open(home.path())?;
+//! let claim = store.claim("5f2c")?.expect("nobody else runs this trial");
+//! let run = store.create(NewRun {
+//!     identity: "5f2c".into(),
+//!     experiment: "pooling".into(),
+//!     variant: "mean".into(),
+//!     seed: 0,
+//!     spec: serde_json::json!({ "model": { "use": "rqvae" } }),
+//!     manifest: serde_json::json!({ "host": "0.1.0" }),
+//! })?;
+//! run.append(&Measurement::new("loss", "train", 1, 0, 0.5))?;
+//! run.finish(&Outcome { wall_s: 1.5, ..Outcome::default() })?;
+//! drop(claim);
+//! assert_eq!(store.runs(&Filter::default())?[0].status, Status::Done);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod checkpoint;
+mod claim;
+mod durable;
+mod error;
+mod id;
+mod index;
+mod measurement;
+mod outcome;
+mod run;
+mod store;
+
+pub use crate::{
+    checkpoint::Checkpoint,
+    claim::Claim,
+    error::Error,
+    id::RunId,
+    index::{Rebuilt, Unreadable},
+    measurement::Measurement,
+    outcome::{Failure, Outcome, RunResult, Status},
+    run::{NewRun, Run},
+    store::{Filter, RunSummary, Store},
+};

@@ -1,0 +1,166 @@
+//! Trials that fail: each is named with what went wrong, and the others finish.
+
+use crate::harness::{Answer, Place, RunFolder, slow};
+use crate::processes::{Running, send, wait_until_gone};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A place whose second variant goes wrong in its fourth step.
+fn place(how: &str) -> Place {
+    let place = Place::new();
+    place.edit("name = \"mean\"", "name = \"bad\"");
+    let set = format!("{{ use = \"misbehaving\", how = \"{how}\", after_steps = 3 }}");
+    place.edit("{ use = \"mean\" }", &set);
+    // Every recording has 1 + (6400 - 400) / 160 = 38 frames.
+    place.edit("min_seconds = 0.3", "min_seconds = 0.4");
+    place.edit("max_seconds = 0.5", "max_seconds = 0.4");
+    place
+}
+
+/// Sweeps, checks that the other variant stands in the table, and gives the block of lines about
+/// the first failed trial.
+fn sweep(place: &Place) -> (Answer, String) {
+    let answer = place.ablate(&["sweep", "pooling"]).expect(1);
+    assert!(answer.stdout.starts_with("pooling: 2 variants × 2 seeds, incomplete"));
+    assert_eq!(answer.stderr.matches("done    attentive seed").count(), 2, "{}", answer.stderr);
+    assert_eq!(answer.stderr.matches("failed  bad seed").count(), 2, "{}", answer.stderr);
+    let runs = place.runs();
+    let status: Vec<_> = runs.iter().map(|run| (run.variant.as_str(), run.status())).collect();
+    let expected = [("attentive", "done"), ("attentive", "done"), ("bad", "failed"), ("bad", "failed")];
+    assert_eq!(status, expected);
+    let mut lines = answer.stderr.lines().skip_while(|line| !line.contains("failed  bad seed 0"));
+    let mut block = lines.next().unwrap().to_owned();
+    for line in lines.take_while(|line| line.starts_with("        ")) {
+        block.push('\n');
+        block.push_str(line);
+    }
+    (answer, block)
+}
+
+fn failed(place: &Place) -> RunFolder {
+    place.runs().into_iter().find(|run| run.status() == "failed").unwrap()
+}
+
+/// What `show` says of the failed run, as text and as JSON.
+fn shown(place: &Place) -> (String, Value) {
+    let id = failed(place).id;
+    let text = place.ablate(&["show", &id]).expect(0).stdout;
+    let json = place.ablate(&["show", &id, "--format", "json"]).expect(0).json();
+    (text, json)
+}
+
+#[track_caller]
+fn check(how: &str, message: &str, hints: &[&str]) {
+    let place = place(how);
+    let (answer, block) = sweep(&place);
+    let mut expected = format!("[TIME] failed  bad seed 0 [TOOK]\n        {message}");
+    for hint in hints {
+        expected.push_str(&format!("\n        hint: {hint}"));
+    }
+    expected.push_str("\n        ablate show [RUN]");
+    assert!(block == expected, "expected:\n{expected}\nfound:\n{block}");
+    let missing = format!("missing: `bad` seed 0: failed: {message} ([RUN])");
+    let unwrapped = answer.stdout.replace('\n', " ");
+    assert!(unwrapped.contains(&missing), "{missing}\nin\n{}", answer.stdout);
+    let (text, json) = shown(&place);
+    assert!(text.contains("status     failed\n"), "{text}");
+    assert!(text.contains(&format!("error      {message}\n")), "{text}");
+    assert_eq!(json["status"], "failed");
+    assert_eq!(json["result"]["error"]["message"], message);
+    assert_eq!(json["result"]["error"]["hints"].as_array().unwrap().len(), hints.len());
+}
+
+#[test]
+fn nan_in_an_output_names_component_tensor_and_step() {
+    check(
+        "nan",
+        "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: \
+         `model.pooling` (`misbehaving`): output `pooled` holds NaN at [0, 0, 0] in step 4 (64 of \
+         64 values)",
+        &[],
+    );
+}
+
+#[test]
+fn nan_in_a_gradient_names_component_and_step() {
+    // 4 items of 38 frames of 16 numbers.
+    check(
+        "nan-gradient",
+        "`model` (`rqvae`) failed to compute the gradients of step 4: `model.pooling` \
+         (`misbehaving`): the gradient of input `features` holds NaN at [0, 0, 0] in step 4 (2432 \
+         of 2432 values)",
+        &[],
+    );
+}
+
+#[test]
+fn an_output_of_another_shape_than_the_contract_says_is_named() {
+    check(
+        "shape",
+        "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: \
+         `model.pooling` (`misbehaving`): output `pooled` is f32[4, 1, 32], its contract says \
+         `pooled: f32[B, 1, 16]`",
+        &[],
+    );
+}
+
+#[test]
+fn a_panic_loses_one_trial() {
+    check(
+        "panic",
+        "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: the \
+         misbehaving block panicked",
+        &["it panicked at [FIXTURE]"],
+    );
+}
+
+#[test]
+fn an_abort_is_named_by_its_signal() {
+    check("abort", "the process of the trial ended with signal 6 (SIGABRT) in training", &[]);
+}
+
+#[test]
+fn leaving_with_success_in_the_middle_is_a_failure() {
+    check("exit", "the process of the trial ended with exit code 0 in training", &[]);
+}
+
+#[test]
+fn a_block_that_panics_while_it_is_made_is_found_before_anything_runs() {
+    let place = place("panic-in-new");
+    let answer = place.ablate(&["sweep", "pooling"]).expect(1);
+    answer.says(
+        "error: variant `bad`: `model.pooling` (`misbehaving`) failed to start: the misbehaving \
+         block panicked while it was made\nhint: it panicked at [FIXTURE]\n",
+    );
+    assert!(place.runs().is_empty());
+}
+
+#[test]
+fn a_failed_trial_is_tried_again_and_only_it() {
+    let place = place("abort");
+    sweep(&place);
+    let again = place.ablate(&["sweep", "pooling"]).expect(1);
+    let first = "pooling: 2 variants × 2 seeds = 4 trials, 2 done, 2 to run";
+    assert!(again.stderr.starts_with(first), "{}", again.stderr);
+    // Three steps go well.
+    place.edit("total_epochs = 2", "total_steps = 3");
+    place.ablate(&["run", "pooling", "--variant", "bad"]).expect(0);
+}
+
+#[test]
+fn a_trial_that_hangs_is_ended_when_the_sweep_is_stopped() {
+    if !slow() {
+        return;
+    }
+    let place = Place::new();
+    let arguments = ["run", "pooling", "train.total_epochs=400"];
+    let mut running = Running::start(&place, &arguments);
+    running.wait_for_checkpoint(1);
+    let trial = running.trial();
+    // Stopped, it does not hear that it should end: to its parent that is an endless loop.
+    send(trial, Signal::STOP);
+    send(running.pid(), Signal::INT);
+    running.finish().expect(2);
+    wait_until_gone(trial);
+    place.ablate(&["run", "pooling", "train.total_epochs=3"]).expect(0);
+}

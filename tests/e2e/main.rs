@@ -1,0 +1,19 @@
+//! End-to-end tests: the `ablate` binary on real plugin libraries, each test in a place of its own.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
+
+mod data;
+mod describe;
+mod errors;
+mod failing;
+mod harness;
+mod identity;
+mod plugins;
+mod processes;
+mod resume;
+mod sweep;
+
+// A dependency that nothing names would be left out, and with it the library that tests load.
+use {
+    ablate_duplicate as _, ablate_fixture as _, ablate_losses as _, ablate_metrics as _,
+    ablate_pooling as _, ablate_rqvae as _, ablate_speech as _,
+};

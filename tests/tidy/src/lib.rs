@@ -1,0 +1,1 @@
+//! Rules of the repository; the rules are the tests of this crate.
