@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 /// Parameters of the model of the small experiment without its pooling, by hand: D = 16, F = 20.
 /// Encoder: input F·D + D = 336, one block with a norm 2·D = 32, three taps 3·D = 48 and a linear
 /// layer D·D + D = 272, a last norm 32: 720.
-/// Decoder: two linear layers 544; one block with two norms 64, four linear layers 1088, D to 2·D
-/// and back 544 + 528; a norm 32; output D·F + F = 340: 3140. The codebooks are no parameters.
-const MODEL: u64 = 720 + 3140;
+/// Decoder: two positions, each D·D + D = 272 and 16·D = 256; one block with two norms 64, four
+/// linear layers 1088, D to 2·D and back 544 + 528; a norm 32; output D·F + F = 340: 3652.
+/// The codebooks are no parameters.
+const MODEL: u64 = 720 + 3652;
 
 /// Of `attentive-mean` with 8 hidden: 16·8 + 8 and 8 + 1.
 const ATTENTION: u64 = 136 + 9;
@@ -79,7 +80,42 @@ fn text_shows_variants_components_and_contracts() {
     let place = Place::new();
     let text = place.ablate(&["describe", "pooling", "--variant", "attentive"]).expect(0);
     text.says("next: ablate sweep pooling\n");
-    let expected = "";
+    let expected = "\
+pooling
+Which pooling?
+
+attentive (baseline): 4,517 parameters
+  dataset              dataset `synthetic-speech`  plugin `speech` 0.1.0
+                         -> features: f32[B, T, 20]
+                         -> mask: bool[B, T]
+                         -> speaker: int[B]
+                         -> word: int[B]
+  model                model `rqvae`  plugin `rqvae` 0.1.0  4,372 parameters
+                         <- features: f32[B, T, 20]
+                         <- mask: bool[B, T]
+                         -> reconstruction: f32[B, T, 20]
+                         -> codes: int[B, 1, 2]
+                         -> code_mask: bool[B, 1]
+                         -> commitment: f32[1]
+                         -> codebooks: f32[2, 8, 16]
+  model.pooling        block `attentive-mean`  plugin `pooling` 0.1.0  145 parameters
+                         <- features: f32[B, T, 16]
+                         <- mask: bool[B, T]
+                         -> pooled: f32[B, 1, 16]
+                         -> mask: bool[B, 1]
+  loss.reconstruction  loss `masked-mse`  plugin `losses` 0.1.0
+                         <- prediction: f32[B, T, 20]
+                         <- target: f32[B, T, 20]
+                         <- mask: bool[B, T]
+                         -> loss: f32[1]
+  loss.commitment      loss `output`  plugin `losses` 0.1.0
+                         <- value: f32[1]
+                         -> loss: f32[1]
+  metric.utilization   metric `codebook-utilization`  plugin `metrics` 0.1.0
+                         <- codes: int[B, 1, 2]
+                         <- code_mask: bool[B, 1]
+                         <- codebooks: f32[2, 8, 16]
+";
     assert!(text.stdout == expected, "expected:\n{expected}\nfound:\n{}", text.stdout);
 }
 

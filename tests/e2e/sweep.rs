@@ -129,11 +129,11 @@ fn an_incomplete_table_names_what_is_missing_and_exits_with_2() {
 fn a_dry_run_checks_and_runs_nothing() {
     let place = Place::new();
     let dry = place.ablate(&["sweep", "pooling", "--dry-run"]).expect(0);
-    // By hand in `describe`: 3860 parameters without the pooling, and 145 in `attentive-mean`.
+    // By hand in `describe`: 4372 parameters without the pooling, and 145 in `attentive-mean`.
     let expected = "\
 pooling: 4 trials
-  attentive (baseline): 2 seeds, 0 done, 2 to run; 4005 parameters
-  mean: 2 seeds, 0 done, 2 to run; 3860 parameters
+  attentive (baseline): 2 seeds, 0 done, 2 to run; 4517 parameters
+  mean: 2 seeds, 0 done, 2 to run; 4372 parameters
     model.pooling = {\"use\":\"mean\"}
 ";
     assert_eq!(dry.stdout, expected);

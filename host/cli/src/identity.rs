@@ -3,13 +3,10 @@
 use crate::failure::Failure;
 use crate::located::Located;
 use ablate_config::{Schemas, Spec, identity_json, input_files};
+use ablate_train::RESULTS_REV;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// Raised when the loop, the random streams or the wiring of the optimizer change numbers, so that
-/// results of before are not taken for results of now.
-pub(crate) const RESULTS_REV: u32 = 1;
 
 /// What trials of one variant share; a seed makes it an identity.
 pub(crate) struct VariantIdentity(Value);

@@ -1,7 +1,7 @@
 //! What a run writes down about how it was made.
 
-use crate::identity::RESULTS_REV;
 use crate::located::Located;
+use ablate_train::RESULTS_REV;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::Command;

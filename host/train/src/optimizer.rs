@@ -14,10 +14,10 @@ const DEFAULT: &str = "default";
 pub(crate) fn configure(parts: &Parts, optimizer: &OptimizerSpec) -> Result<(), Error> {
     let config = match &optimizer.algorithm {
         Algorithm::Adamw { betas, epsilon, weight_decay } => {
-            json!({ "use": "adamw", "betas": betas, "eps": epsilon, "weight_decay": weight_decay })
+            json!({ "use": "adamw", "betas": betas, "epsilon": epsilon, "weight_decay": weight_decay })
         }
         Algorithm::Adam { betas, epsilon, weight_decay } => {
-            json!({ "use": "adam", "betas": betas, "eps": epsilon, "weight_decay": weight_decay })
+            json!({ "use": "adam", "betas": betas, "epsilon": epsilon, "weight_decay": weight_decay })
         }
         Algorithm::Sgd { momentum, nesterov, weight_decay } => json!({
             "use": "sgd", "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay,

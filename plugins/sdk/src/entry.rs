@@ -159,6 +159,7 @@ mod differentiable {
     use crate::call::Call;
     use crate::component::{Block, Loss, Model, Output};
     use crate::served::{Forward, Served};
+    use crate::walk::walk;
     use burn::module::Module;
 
     impl Entry {
@@ -241,6 +242,8 @@ mod differentiable {
         // Every instance draws its parameters from a stream of its own.
         build.device().seed(build.seed("parameters"));
         let module = new(&config, &mut build)?;
+        // Burn draws a parameter when it is first used: here, not in the middle of some call.
+        walk(&module, &mut |_| ());
         let (path, device) = (build.path().to_owned(), build.device().clone());
         let slots = build.into_slots();
         let served = Served::new(module, forward, group, slots, &contract, &path, &device);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// The optimizer of a trial, as the host sends it. The learning rate comes with every step.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(tag = "use", rename_all = "lowercase")]
+#[serde(tag = "use", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum OptimizerConfig {
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
     AdamW {

@@ -5,18 +5,18 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 use ablate_abi::v1::{
-    Call, Differentiable as _, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor,
+    Call, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor,
 };
 use ablate_border::{Batch, Made, Side, training};
 use ablate_losses::MaskedMse;
-use ablate_rqvae::Rqvae;
+use ablate_rqvae::RqVae;
 use ablate_sdk::burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor as BurnTensor, TensorData};
 use ablate_sdk::{Loss as _, Model as _, Tensors, testing};
 use std::process::Command;
 use std::time::Instant;
 
-const PAIRS: usize = 40;
+const PAIRS: usize = 100;
 const BATCH: Batch = Batch { items: 16, frames: 128, size: ablate_border::SIZE as usize };
 const CONFIG: &str = r#"{"latent_dim":64,"codebook_size":64,"levels":4}"#;
 
@@ -57,8 +57,8 @@ fn measure(threads: u32) {
     let logs: Vec<f64> = pairs.iter().map(|(native, foreign)| (foreign / native).ln()).collect();
     let mean = logs.iter().sum::<f64>() / logs.len() as f64;
     let variance = logs.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (logs.len() - 1) as f64;
-    // 2.02: the 97.5 % point of Student's t with 39 degrees of freedom.
-    let half = 2.02 * (variance / logs.len() as f64).sqrt();
+    // 1.98: the 97.5 % point of Student's t with 99 degrees of freedom.
+    let half = 1.98 * (variance / logs.len() as f64).sqrt();
     println!(
         "{threads} thread(s) per pool: native {:.1} ms, foreign {:.1} ms, ratio {:.3} [{:.3}, {:.3}] (n = {})",
         median(pairs.iter().map(|pair| pair.0)),
@@ -84,7 +84,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// One program, one graph.
 struct Native {
-    model: Rqvae,
+    model: RqVae,
     pooling: SharedDifferentiable,
     loss: MaskedMse,
     optimizer: ModuleOptimizer,
@@ -98,7 +98,7 @@ impl Native {
         let size = ablate_border::SIZE as usize;
         let mut build = testing::build("model", 7, &[("F", size)], slots).expect("flex");
         let config = ablate_sdk::serde_json::from_str(CONFIG).expect("a configuration");
-        let model = Rqvae::new(&config, &mut build).expect("the model can be made");
+        let model = RqVae::new(&config, &mut build).expect("the model can be made");
         let mut build = testing::build("loss", 7, &[], Vec::new()).expect("flex");
         let loss = MaskedMse::new(&Default::default(), &mut build).expect("the loss can be made");
         let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-2).init();

@@ -69,4 +69,6 @@ fn sgd_follows_pytorch_with_and_without_momentum() {
 fn unknown_optimizers_are_an_error() {
     let error = OptimizerConfig::parse(r#"{"use":"lion"}"#).expect_err("not ours").to_string();
     assert!(error.contains("unknown variant `lion`, expected one of `adamw`, `adam`, `sgd`"));
+    let error = OptimizerConfig::parse(r#"{"use":"adam","eps":1e-3}"#).expect_err("`epsilon`");
+    assert!(error.to_string().contains("unknown field `eps`"), "{error}");
 }
