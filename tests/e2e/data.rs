@@ -107,7 +107,10 @@ fn a_recording_without_samples_or_shorter_than_a_frame_is_named() {
 fn read_speech_trains_for_an_epoch() {
     let Some(data) = data_folder() else { return };
     let place = place();
-    place.edit("use = \"audio-folder\"\nroot = \"recordings\"\n", "use = \"librispeech\"\nmax_seconds = 2.0\n");
+    place.edit(
+        "use = \"audio-folder\"\nroot = \"recordings\"\n",
+        "use = \"librispeech\"\nmax_seconds = 2.0\n",
+    );
     let root = format!("dataset.root={}", data.join("librispeech_to").display());
     let arguments = ["run", "pooling", &root, "train.total_epochs=1", "train.batch_size=16"];
     let answer = place.ablate(&arguments).expect(0);

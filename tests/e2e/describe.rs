@@ -46,12 +46,16 @@ fn json_has_components_parameters_and_contracts() {
     }
 
     let contracts = variants[0]["contracts"].as_array().unwrap();
-    assert!(contracts.iter().all(|line| {
-        keys(line) == ["component", "direction", "dtype", "shape", "tensor"]
-    }));
+    assert!(
+        contracts
+            .iter()
+            .all(|line| { keys(line) == ["component", "direction", "dtype", "shape", "tensor"] })
+    );
     let line = |component: &str, tensor: &str| -> &Value {
         let found = contracts.iter().find(|line| {
-            line["component"] == component && line["direction"] == "output" && line["tensor"] == tensor
+            line["component"] == component
+                && line["direction"] == "output"
+                && line["tensor"] == tensor
         });
         found.unwrap_or_else(|| panic!("no `{tensor}` of `{component}` in {contracts:#?}"))
     };

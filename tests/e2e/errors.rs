@@ -215,9 +215,15 @@ fn a_loss_wired_to_nothing_is_told_what_there_is() {
 fn missing_data_root() {
     let place = Place::new();
     place.edit("use = \"synthetic-speech\"", "use = \"audio-folder\"");
-    for line in ["speakers = 2\n", "words = 3\n", "items_train = 12\n", "items_valid = 4\n",
-        "items_test = 4\n", "min_seconds = 0.3\n", "max_seconds = 0.5\n"]
-    {
+    for line in [
+        "speakers = 2\n",
+        "words = 3\n",
+        "items_train = 12\n",
+        "items_valid = 4\n",
+        "items_test = 4\n",
+        "min_seconds = 0.3\n",
+        "max_seconds = 0.5\n",
+    ] {
         place.edit(line, "");
     }
     let layout = "a folder with wav, flac, mp3, ogg or opus files at any depth; the folder of a \

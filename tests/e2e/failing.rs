@@ -26,7 +26,8 @@ fn sweep(place: &Place) -> (Answer, String) {
     assert_eq!(answer.stderr.matches("failed  bad seed").count(), 2, "{}", answer.stderr);
     let runs = place.runs();
     let status: Vec<_> = runs.iter().map(|run| (run.variant.as_str(), run.status())).collect();
-    let expected = [("attentive", "done"), ("attentive", "done"), ("bad", "failed"), ("bad", "failed")];
+    let expected =
+        [("attentive", "done"), ("attentive", "done"), ("bad", "failed"), ("bad", "failed")];
     assert_eq!(status, expected);
     let mut lines = answer.stderr.lines().skip_while(|line| !line.contains("failed  bad seed 0"));
     let mut block = lines.next().unwrap().to_owned();
@@ -53,11 +54,10 @@ fn shown(place: &Place) -> (String, Value) {
 fn check(how: &str, message: &str, hints: &[&str]) {
     let place = place(how);
     let (answer, block) = sweep(&place);
-    let mut expected = format!("[TIME] failed  bad seed 0 [TOOK]\n        {message}");
-    for hint in hints {
-        expected.push_str(&format!("\n        hint: {hint}"));
-    }
-    expected.push_str("\n        ablate show [RUN]");
+    let mut lines = vec!["[TIME] failed  bad seed 0 [TOOK]".to_owned(), message.to_owned()];
+    lines.extend(hints.iter().map(|hint| format!("hint: {hint}")));
+    lines.push("ablate show [RUN]".to_owned());
+    let expected = lines.join("\n        ");
     assert!(block == expected, "expected:\n{expected}\nfound:\n{block}");
     let missing = format!("missing: `bad` seed 0: failed: {message} ([RUN])");
     let unwrapped = answer.stdout.replace('\n', " ");
@@ -163,4 +163,15 @@ fn a_trial_that_hangs_is_ended_when_the_sweep_is_stopped() {
     running.finish().expect(2);
     wait_until_gone(trial);
     place.ablate(&["run", "pooling", "train.total_epochs=3"]).expect(0);
+}
+
+#[test]
+fn training_that_diverges_names_what_and_when() {
+    let place = Place::new();
+    let arguments = ["sweep", "pooling", "sweep.seeds=[0]", "train.optimizer.learning_rate=1e30"];
+    let answer = place.ablate(&arguments).expect(1);
+    assert_eq!(answer.stderr.matches(" failed  ").count(), 2, "{}", answer.stderr);
+    assert!(answer.stderr.contains(" in step 2"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("input `features` holds NaN at [0, 0, 0]"), "{}", answer.stderr);
+    assert!(answer.stdout.contains(", incomplete\n"), "{}", answer.stdout);
 }

@@ -115,7 +115,7 @@ impl Place {
 
     /// With these plugins and the small experiment.
     pub(crate) fn with_plugins(plugins: &[&str]) -> Self {
-        let temporary = tempfile::Builder::new().prefix("ablate-e2e-").tempdir().unwrap();
+        let temporary = tempfile::Builder::new().prefix("ablate e2e ü ").tempdir().unwrap();
         let folder = fs::canonicalize(temporary.path()).unwrap();
         let place = Self { temporary, folder };
         fs::create_dir(place.path("plugins")).unwrap();
@@ -126,10 +126,14 @@ impl Place {
         place
     }
 
-    /// A copy, because a build may replace the file while the test runs.
+    /// A link where that is possible: a build puts new files in the place of old ones, and tests
+    /// must do so too.
     pub(crate) fn add_plugin(&self, plugin: &str) -> PathBuf {
         let file = self.path(&format!("plugins/libablate_{plugin}.so"));
-        fs::copy(library(plugin), &file).unwrap();
+        let from = library(plugin);
+        if fs::hard_link(&from, &file).is_err() {
+            fs::copy(from, &file).unwrap();
+        }
         file
     }
 
@@ -142,6 +146,8 @@ impl Place {
     pub(crate) fn write(&self, inside: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(inside);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // What is there may be a link.
+        let _ = fs::remove_file(&path);
         fs::write(&path, content).unwrap();
         path
     }
@@ -291,6 +297,11 @@ impl RunFolder {
             result: json("result.json"),
             folder: folder.to_owned(),
         }
+    }
+
+    /// `manifest.json`.
+    pub(crate) fn manifest(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.folder.join("manifest.json")).unwrap()).unwrap()
     }
 
     /// `done`, `failed`, or null without a result.

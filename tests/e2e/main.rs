@@ -10,7 +10,9 @@ mod identity;
 mod plugins;
 mod processes;
 mod resume;
+mod shared;
 mod sweep;
+mod terminal;
 
 // A dependency that nothing names would be left out, and with it the library that tests load.
 use {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The sha256 of a file in hexadecimal.
 pub(crate) fn sha256_of(file: &Path) -> String {
     let hash = Sha256::digest(fs::read(file).unwrap());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -21,22 +21,31 @@ fn list_has_the_documented_fields_and_the_hash_of_the_file() {
     let names: Vec<_> = plugins.iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["metrics", "pooling"]);
     for plugin in plugins {
-        let file = place.path(&format!("plugins/libablate_{}.so", plugin["name"].as_str().unwrap()));
+        let file =
+            place.path(&format!("plugins/libablate_{}.so", plugin["name"].as_str().unwrap()));
         assert_eq!(plugin["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(plugin["library"], file.to_str().unwrap());
         assert_eq!(plugin["sha256"], sha256_of(&file).as_str());
         assert_eq!(plugin["abi"], "v1");
         for component in plugin["components"].as_array().unwrap() {
             for key in ["kind", "name", "doc"] {
-                assert!(component[key].as_str().is_some_and(|text| !text.is_empty()), "{component}");
+                assert!(
+                    component[key].as_str().is_some_and(|text| !text.is_empty()),
+                    "{component}"
+                );
             }
         }
     }
     let pooling = plugins[1]["components"].as_array().unwrap();
     let mut names: Vec<_> = pooling.iter().map(|one| one["name"].as_str().unwrap()).collect();
     names.sort_unstable();
-    let expected =
-        ["attentive-mean", "attentive-stats", "attentive-stats-per-channel", "mean", "sliding-window"];
+    let expected = [
+        "attentive-mean",
+        "attentive-stats",
+        "attentive-stats-per-channel",
+        "mean",
+        "sliding-window",
+    ];
     assert_eq!(names, expected);
     assert!(pooling.iter().all(|component| component["kind"] == "block"));
     assert_eq!(keys(&json), ["plugins"]);

@@ -6,23 +6,26 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 /// What a test waits for at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command that is running.
 pub(crate) struct Running<'a> {
     place: &'a Place,
     child: Option<Child>,
+    stderr: NamedTempFile,
     start: Instant,
 }
 
 impl<'a> Running<'a> {
     pub(crate) fn start(place: &'a Place, arguments: &[&str]) -> Self {
+        let stderr = NamedTempFile::new().unwrap();
         let mut command = place.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(stderr.reopen().unwrap());
         let child = Some(command.spawn().unwrap());
-        Self { place, child, start: Instant::now() }
+        Self { place, child, stderr, start: Instant::now() }
     }
 
     /// Waits until a trial has written a checkpoint after at least `measurements` measurements.
@@ -34,6 +37,12 @@ impl<'a> Running<'a> {
                     && run.measurements.lines().count() >= measurements
             })
         })
+    }
+
+    /// Waits until it has said this.
+    pub(crate) fn wait_for_stderr(&mut self, text: &str) {
+        let file = self.stderr.path().to_owned();
+        self.wait(text, |_| fs::read_to_string(&file).unwrap().contains(text).then_some(()));
     }
 
     /// The process of a trial.
@@ -54,7 +63,8 @@ impl<'a> Running<'a> {
 
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Answer {
-        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        let mut output = self.child.take().unwrap().wait_with_output().unwrap();
+        output.stderr = fs::read(self.stderr.path()).unwrap();
         self.place.answer_of(output, self.start.elapsed())
     }
 
@@ -90,16 +100,19 @@ pub(crate) fn send(process: Pid, signal: Signal) {
 /// Waits until there is no such process.
 pub(crate) fn wait_until_gone(process: Pid) {
     let since = Instant::now();
-    while state_of(process).is_some() {
+    while is_there(process) {
         assert!(since.elapsed() < PATIENCE, "process {process:?} goes on");
         sleep(Duration::from_millis(5));
     }
 }
 
-/// The state of a process that is there, such as `S`; a zombie is not there.
-fn state_of(process: Pid) -> Option<char> {
-    let text = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
-    text.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
+/// Whether a process is there; a zombie is not, once all of its threads have ended.
+fn is_there(process: Pid) -> bool {
+    let folder = format!("/proc/{}", process.as_raw_nonzero());
+    let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    let Some((_, after_name)) = stat.rsplit_once(") ") else { return false };
+    let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
+    !after_name.starts_with('Z') || threads > 1
 }
 
 fn trials_of(parent: Pid) -> Vec<Pid> {

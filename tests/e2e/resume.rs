@@ -26,7 +26,7 @@ fn uninterrupted(place: &Place) {
 fn another_home_more_jobs_and_more_workers_give_the_same_bits() {
     let places = [Place::new(), Place::new(), Place::new()];
     let arguments =
-        [["1", "train.prefetch_workers=1"], ["2", "train.prefetch_workers=2"], ["2", "threads=1"]];
+        [["1", "train.prefetch_workers=1"], ["2", "train.prefetch_workers=2"], ["1", "threads=2"]];
     for (place, [jobs, setting]) in places.iter().zip(arguments) {
         place.ablate(&["sweep", "pooling", "--jobs", jobs, setting]).expect(0);
     }
@@ -92,11 +92,20 @@ fn an_orphaned_trial_stops_by_itself() {
 
 #[test]
 fn an_interrupted_sweep_says_how_to_go_on_and_then_gives_the_same_bits() {
+    check_interrupted(Signal::INT);
+}
+
+#[test]
+fn a_sweep_that_is_asked_to_end_does_the_same() {
+    check_interrupted(Signal::TERM);
+}
+
+fn check_interrupted(signal: Signal) {
     let (whole, broken) = (Place::new(), Place::new());
     whole.ablate(&long("sweep")).expect(0);
     let mut running = Running::start(&broken, &long("sweep"));
     running.wait_for_checkpoint(8);
-    send(running.pid(), Signal::INT);
+    send(running.pid(), signal);
     let stopped = running.finish().expect(2);
     assert_eq!(stopped.stdout, "");
     let expected = format!(
@@ -105,9 +114,25 @@ fn an_interrupted_sweep_says_how_to_go_on_and_then_gives_the_same_bits() {
     );
     assert!(stopped.stderr.ends_with(&expected), "{}", stopped.stderr);
     let resumed = broken.ablate(&long("sweep")).expect(0);
-    check_resumed(&resumed.stderr);
+    // What asks for the end of a trial lets it write a checkpoint, at whatever step.
+    assert!((1..120).contains(&resumed_step(&resumed.stderr)), "{}", resumed.stderr);
     assert_eq!(broken.runs().len(), 2);
     assert_eq!(results(&broken.runs()), results(&whole.runs()));
+}
+
+#[test]
+fn a_sweep_can_be_stopped_while_its_data_is_prepared() {
+    let place = Place::new();
+    let arguments = ["sweep", "pooling", "dataset.items_train=100000"];
+    let mut running = Running::start(&place, &arguments);
+    running.wait_for_stderr("preparing synthesis: ");
+    send(running.pid(), Signal::INT);
+    let stopped = running.finish().expect(2);
+    assert!(stopped.took < std::time::Duration::from_secs(20), "{:?}", stopped.took);
+    let expected = "stopped; finished trials and checkpoints are kept\n\
+                    next: ablate sweep pooling dataset.items_train=100000\n";
+    assert!(stopped.stderr.ends_with(expected), "{}", stopped.stderr);
+    assert!(place.runs().is_empty());
 }
 
 #[test]
@@ -156,19 +181,23 @@ fn many_kills_at_any_moment_lose_nothing() {
     }
     let last = broken.ablate(&long("sweep")).expect(0);
     assert!(killed > 3, "{killed} kills, then {}", last.stderr);
-    let done: Vec<_> =
-        broken.runs().into_iter().filter(|run| run.status() == "done").collect();
+    let done: Vec<_> = broken.runs().into_iter().filter(|run| run.status() == "done").collect();
     assert_eq!(results(&done), results(&whole.runs()));
     eprintln!("the same bits after {killed} kills");
 }
 
-/// It must have gone on from a step that is not the first.
+/// It must have gone on from one of the checkpoints of every third step.
 #[track_caller]
 fn check_resumed(stderr: &str) {
+    let step = resumed_step(stderr);
+    assert!(step > 0 && step.is_multiple_of(3) && step < 120, "{stderr}");
+}
+
+#[track_caller]
+fn resumed_step(stderr: &str) -> u64 {
     let line = stderr.lines().find(|line| line.contains("goes on after step "));
     let line = line.unwrap_or_else(|| panic!("nothing was gone on with:\n{stderr}"));
-    let step: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(step > 0 && step.is_multiple_of(3) && step < 120, "{line}");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

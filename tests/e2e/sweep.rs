@@ -46,8 +46,10 @@ fn json_of_a_sweep_and_of_its_table_has_the_documented_fields() {
         assert_eq!(row["split"], "test");
         assert_eq!(row["n"], 2);
     }
-    let names: Vec<_> =
-        rows.iter().map(|row| format!("{} {}", text(&row["variant"]), text(&row["metric"]))).collect();
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{} {}", text(&row["variant"]), text(&row["metric"])))
+        .collect();
     let expected = ["attentive utilization", "attentive loss", "mean utilization", "mean loss"];
     assert_eq!(names, expected);
 
@@ -99,7 +101,8 @@ fn the_table_comes_in_every_format_with_the_same_numbers() {
         let fields: Vec<&str> = line.split(',').collect();
         assert_eq!(fields[0], text(&row["variant"]));
         assert_eq!(fields[1], text(&row["metric"]));
-        for (field, key) in fields[4..11].iter().zip(&header.split(',').collect::<Vec<_>>()[4..11]) {
+        for (field, key) in fields[4..11].iter().zip(&header.split(',').collect::<Vec<_>>()[4..11])
+        {
             assert_eq!(field.parse::<f64>().ok(), row[*key].as_f64(), "{key} of {line}");
         }
     }
@@ -110,7 +113,8 @@ fn an_incomplete_table_names_what_is_missing_and_exits_with_2() {
     let place = Place::new();
     place.ablate(&["run", "pooling", "--variant", "mean", "--seed", "1"]).expect(0);
     let table = place.ablate(&["table", "pooling"]).expect(2);
-    for cell in ["`attentive` seed 0: not run", "`attentive` seed 1: not run", "`mean` seed 0: not run"]
+    for cell in
+        ["`attentive` seed 0: not run", "`attentive` seed 1: not run", "`mean` seed 0: not run"]
     {
         assert!(table.stdout.contains(&format!("missing: {cell}\n")), "{}", table.stdout);
     }
@@ -139,10 +143,13 @@ pooling: 4 trials
     assert_eq!(dry.stdout, expected);
     dry.says("configurations and contracts of all variants fit; nothing was run\n");
     assert!(place.runs().is_empty());
-    let json = place.ablate(&["sweep", "pooling", "--dry-run", "--format", "json"]).expect(0).json();
+    let json =
+        place.ablate(&["sweep", "pooling", "--dry-run", "--format", "json"]).expect(0).json();
     let trials = json["trials"].as_array().unwrap();
-    let named: Vec<_> =
-        trials.iter().map(|trial| format!("{} {}", text(&trial["variant"]), trial["seed"])).collect();
+    let named: Vec<_> = trials
+        .iter()
+        .map(|trial| format!("{} {}", text(&trial["variant"]), trial["seed"]))
+        .collect();
     assert_eq!(named, ["attentive 0", "mean 0", "attentive 1", "mean 1"]);
     assert!(trials.iter().all(|trial| trial["done"] == false));
 }
@@ -160,6 +167,45 @@ fn one_trial_runs_alone_and_is_shown() {
     let again = place.ablate(&["run", "pooling", "--seed", "7"]).expect(0);
     assert!(again.stderr.starts_with("this trial is done already; nothing was run\n"));
     assert_eq!(place.runs().len(), 1);
+}
+
+#[test]
+fn a_grid_makes_its_variants() {
+    let place = Place::new();
+    place.edit(
+        "name = \"mean\"\nset = { \"model.pooling\" = { use = \"mean\" } }\n",
+        "name = \"x\"\n",
+    );
+    place.edit("[[sweep.variant]]\nname = \"x\"\n", "[sweep.grid]\n\"model.levels\" = [1, 3]\n");
+    let json =
+        place.ablate(&["sweep", "pooling", "--dry-run", "--format", "json"]).expect(0).json();
+    let trials = json["trials"].as_array().unwrap();
+    let names: Vec<_> = trials.iter().map(|trial| text(&trial["variant"])).collect();
+    assert_eq!(names[..3], ["attentive", "levels=1", "levels=3"]);
+}
+
+#[test]
+fn the_best_checkpoint_is_measured_where_the_report_wants_it() {
+    let place = Place::new();
+    let best =
+        ["sweep", "pooling", "sweep.seeds=[0]", "report.checkpoint=best", "train.total_epochs=6"];
+    let swept = place.ablate(&best).expect(0);
+    assert!(swept.stdout.contains("checkpoint `best`"), "{}", swept.stdout);
+    for run in place.runs() {
+        let finals = run.result["finals"].as_array().unwrap();
+        let value = |metric: &str, split: &str| {
+            let found: Vec<_> =
+                finals.iter().filter(|m| m["metric"] == metric && m["split"] == split).collect();
+            assert_eq!(found.len(), 1, "{metric} on {split} in {finals:#?}");
+            (found[0]["value"].as_f64().unwrap(), found[0]["step"].as_u64().unwrap())
+        };
+        // The objective on `valid` at the reported step is the best of the whole run.
+        let all = run.measurements.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let valid = all.filter(|m| m["metric"] == "utilization" && m["split"] == "valid");
+        let top = valid.map(|m| m["value"].as_f64().unwrap()).fold(0.0, f64::max);
+        assert_eq!(value("utilization", "valid").0, top);
+        assert_eq!(value("utilization", "valid").1, value("utilization", "test").1);
+    }
 }
 
 fn text(value: &Value) -> &str {

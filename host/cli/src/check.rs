@@ -99,19 +99,18 @@ fn check(
     let bound = bind(spec, &mut factory)?;
     let parts = assemble(spec, bound, 0, &mut factory)?;
     let known = fingerprints.iter().find(|(dataset, _, _)| *dataset == spec.dataset);
-    let (fingerprint, sources) = match known {
-        Some((_, fingerprint, sources)) => (fingerprint.clone(), sources.clone()),
-        None => {
-            let name = &spec.dataset.name;
-            printer::line(&Said::Entering(format!("the fingerprint of dataset `{name}`")));
-            let failed = |error| Failure::from_plugin("dataset", name, &error);
-            let dataset = parts.dataset();
-            let fingerprint = dataset.fingerprint().into_result().map_err(failed)?.into_string();
-            let sources = dataset.sources().into_result().map_err(failed)?;
-            let sources: Vec<String> = sources.into_iter().map(Into::into).collect();
-            fingerprints.push((spec.dataset.clone(), fingerprint.clone(), sources.clone()));
-            (fingerprint, sources)
-        }
+    let (fingerprint, sources) = if let Some((_, fingerprint, sources)) = known {
+        (fingerprint.clone(), sources.clone())
+    } else {
+        let name = &spec.dataset.name;
+        printer::line(&Said::Entering(format!("the fingerprint of dataset `{name}`")));
+        let failed = |error| Failure::from_plugin("dataset", name, &error);
+        let dataset = parts.dataset();
+        let fingerprint = dataset.fingerprint().into_result().map_err(failed)?.into_string();
+        let sources = dataset.sources().into_result().map_err(failed)?;
+        let sources: Vec<String> = sources.into_iter().map(Into::into).collect();
+        fingerprints.push((spec.dataset.clone(), fingerprint.clone(), sources.clone()));
+        (fingerprint, sources)
     };
     let contracts = contract_lines(parts.bound(), &variant.components);
     let counts = parameters(&parts)?;

@@ -2,14 +2,17 @@
 
 use crate::failure::Failure;
 use ablate_sweep::Exit;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a child says on its stdout, one JSON document a line.
@@ -68,8 +71,10 @@ pub(crate) fn output(arguments: &[&OsStr], about: &str) -> Result<String, Failur
         Some(text) => {
             let mut lines = text.lines();
             let mut failure = Failure::user(lines.next().unwrap_or_default());
-            failure.hints =
-                lines.filter_map(|line| line.strip_prefix("hint: ")).map(ToOwned::to_owned).collect();
+            failure.hints = lines
+                .filter_map(|line| line.strip_prefix("hint: "))
+                .map(ToOwned::to_owned)
+                .collect();
             Err(failure)
         }
         None => Err(died(output.status, about)),
@@ -93,9 +98,11 @@ fn died(status: ExitStatus, about: &str) -> Failure {
 }
 
 /// Sends `input` to a child and waits for its answer, telling `listen` what it says meanwhile.
+/// Once `stop` is set, the child is asked to end.
 pub(crate) fn ask<A: DeserializeOwned>(
     name: &str,
     input: &impl Serialize,
+    stop: Option<&'static AtomicBool>,
     mut listen: impl FnMut(&Said),
 ) -> Result<A, Failure> {
     let mut child = command(&[name.as_ref()])?
@@ -117,6 +124,7 @@ pub(crate) fn ask<A: DeserializeOwned>(
         }
         text
     });
+    let watch = stop.map(|stop| Watch::start(&child, stop));
     let (mut entering, mut answer, mut failed) = (String::new(), None, None);
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
@@ -130,6 +138,8 @@ pub(crate) fn ask<A: DeserializeOwned>(
             }
         }
     }
+    // Before `wait`, after which the process id may be somebody else's.
+    drop(watch);
     let status = child.wait()?;
     let stderr = rest.join().unwrap_or_default();
     match (failed, answer) {
@@ -144,6 +154,38 @@ pub(crate) fn ask<A: DeserializeOwned>(
     }
 }
 
+/// Ends a child when a flag is set.
+struct Watch {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(child: &Child, stop: &'static AtomicBool) -> Self {
+        let (process, over) = (Pid::from_child(child), Arc::new(AtomicBool::new(false)));
+        let ended = over.clone();
+        let thread = std::thread::spawn(move || {
+            while !ended.load(Ordering::SeqCst) {
+                if stop.load(Ordering::SeqCst) {
+                    // That it has just ended by itself is no error.
+                    let _ = kill_process(process, Signal::TERM);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // It only sleeps and looks.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
 /// The request on stdin, for the child's side.
 pub(crate) fn request<R: DeserializeOwned>() -> Result<R, Failure> {
     let mut text = String::new();
@@ -152,7 +194,9 @@ pub(crate) fn request<R: DeserializeOwned>() -> Result<R, Failure> {
 }
 
 /// Runs the child's side: its answer or its failure goes to stdout.
-pub(crate) fn serve<A: Serialize>(work: impl FnOnce() -> Result<A, Failure>) -> Result<u8, Failure> {
+pub(crate) fn serve<A: Serialize>(
+    work: impl FnOnce() -> Result<A, Failure>,
+) -> Result<u8, Failure> {
     match work() {
         Ok(answer) => {
             crate::printer::line(&Said::Answer(serde_json::to_value(answer)?));

@@ -58,27 +58,34 @@ fn to_json(plan: &Plan) -> Value {
 fn variant_text(text: &mut String, variant: &PlannedVariant) {
     let role = if variant.baseline { " (baseline)" } else { "" };
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "\n{}{role}: {} parameters", variant.name, grouped(variant.checked.total()));
+    let _ =
+        writeln!(text, "\n{}{role}: {} parameters", variant.name, grouped(variant.checked.total()));
     for change in &variant.changes {
         let _ = writeln!(text, "  sets {change}");
     }
     let width = variant.components.iter().map(|c| c.path.len()).max().unwrap_or(0);
     for component in &variant.components {
         let count = variant.checked.parameters_of(&component.path);
-        let count = if count == 0 { String::new() } else { format!("  {} parameters", grouped(count)) };
+        let count =
+            if count == 0 { String::new() } else { format!("  {} parameters", grouped(count)) };
         let _ = writeln!(
             text,
             "  {:<width$}  {} `{}`  plugin `{}` {}{count}",
             component.path, component.kind, component.name, component.plugin, component.version
         );
-        for line in variant.checked.contracts.iter().filter(|line| line.component == component.path) {
+        for line in variant.checked.contracts.iter().filter(|line| line.component == component.path)
+        {
             let arrow = if line.direction == "input" { "<-" } else { "->" };
             let shape = line.shape.iter().map(|dimension| match dimension {
                 Value::String(symbol) => symbol.clone(),
                 size => size.to_string(),
             });
             let shape = shape.collect::<Vec<_>>().join(", ");
-            let _ = writeln!(text, "  {:<width$}    {arrow} {}: {}[{shape}]", "", line.tensor, line.dtype);
+            let _ = writeln!(
+                text,
+                "  {:<width$}    {arrow} {}: {}[{shape}]",
+                "", line.tensor, line.dtype
+            );
         }
     }
 }

@@ -103,11 +103,7 @@ impl From<serde_json::Error> for Failure {
 
 impl Failure {
     /// An error that a component reported.
-    pub(crate) fn from_plugin(
-        path: &str,
-        name: &str,
-        error: &PluginError,
-    ) -> Self {
+    pub(crate) fn from_plugin(path: &str, name: &str, error: &PluginError) -> Self {
         let mut failure = Self::user(format!("`{path}` (`{name}`): {error}"));
         failure.hints.extend(panic_place(error));
         failure

@@ -26,7 +26,8 @@ impl VariantIdentity {
         let mut files = BTreeMap::new();
         for file in input_files(spec, schemas)? {
             let bytes = fs_err::read(&file.path).map_err(|error| {
-                Failure::user(format!("`{}`: {error}", file.key)).hint("the path is relative to the current folder")
+                Failure::user(format!("`{}`: {error}", file.key))
+                    .hint("the path is relative to the current folder")
             })?;
             files.insert(file.key.to_string(), hex(&Sha256::digest(bytes)));
         }

@@ -40,9 +40,9 @@ pub(crate) fn plugins(components: &[Located]) -> Value {
 
 fn machine() -> Value {
     let read = |path: &str| fs_err::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo")
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, v)| v.trim().to_owned()));
+    let cpu = read("/proc/cpuinfo").lines().find_map(|line| {
+        line.strip_prefix("model name")?.split_once(':').map(|(_, v)| v.trim().to_owned())
+    });
     json!({
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
@@ -59,7 +59,8 @@ pub(crate) fn cores() -> usize {
 
 /// Commit and uncommitted changes of the repository around the experiment, if there is one.
 fn git(experiment: &Path) -> Value {
-    let folder = experiment.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        experiment.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let ask = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

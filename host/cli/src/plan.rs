@@ -3,10 +3,11 @@
 
 use crate::arguments::ExperimentArguments;
 use crate::check::{CheckRequest, CheckedVariant, VariantRequest};
-use crate::child;
+use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::identity::VariantIdentity;
 use crate::located::{Located, locate};
+use crate::progress::Progress;
 use crate::schemas::CatalogSchemas;
 use crate::workplace::Workplace;
 use ablate_catalog::Freshness;
@@ -204,7 +205,15 @@ fn check(
             })
             .collect(),
     };
-    child::ask("__check", &request, |_| ())
+    // A fingerprint may need a look at all of the data.
+    let progress = Progress::new(0);
+    let checked = child::ask("__check", &request, None, |said| {
+        if let Said::Progress { task, done, total } = said {
+            progress.preparing(task, *done, *total);
+        }
+    });
+    progress.close();
+    checked
 }
 
 impl Plan {

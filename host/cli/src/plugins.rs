@@ -78,7 +78,10 @@ fn listing(catalog: &Catalog) -> String {
         let _ = writeln!(
             text,
             "{} {}  {}  {burn}  {}  {sha256}",
-            plugin.name(), description.version, description.abi, plugin.origin
+            plugin.name(),
+            description.version,
+            description.abi,
+            plugin.origin
         );
         let width = description.components.iter().map(|c| c.name.len()).max().unwrap_or(0);
         for component in &description.components {
@@ -144,7 +147,11 @@ fn info(workplace: &Workplace, name: &str, format: Format) -> Result<u8, Failure
 fn component_text(plugin: &Plugin, component: &ComponentDescription) -> String {
     let mut text = format!(
         "\n{} `{}` (plugin `{}` {})\n  {}\n",
-        kind_and_role(component), component.name, plugin.name(), plugin.description.version, component.doc
+        kind_and_role(component),
+        component.name,
+        plugin.name(),
+        plugin.description.version,
+        component.doc
     );
     let properties = component.schema.get("properties").and_then(Value::as_object);
     for (key, schema) in properties.into_iter().flatten() {
@@ -158,7 +165,8 @@ fn component_text(plugin: &Plugin, component: &ComponentDescription) -> String {
     for slot in &component.slots {
         let default = slot.default.as_ref().and_then(|d| d.get("use")).and_then(Value::as_str);
         let default = default.map_or(String::new(), |name| format!(", default `{name}`"));
-        let _ = writeln!(text, "    slot {} (role `{}`{default}): {}", slot.name, slot.role, slot.doc);
+        let _ =
+            writeln!(text, "    slot {} (role `{}`{default}): {}", slot.name, slot.role, slot.doc);
     }
     text
 }

@@ -24,8 +24,13 @@ pub(crate) struct PrepareRequest {
     datasets: Vec<(Spec, Vec<Located>)>,
 }
 
-/// Prepares the datasets of the variants at `chosen`, each configuration once.
-pub(crate) fn prepare(plan: &Plan, chosen: &[usize], progress: &Progress) -> Result<(), Failure> {
+/// Prepares the datasets of the variants at `chosen`, each configuration once, until `stop` is set.
+pub(crate) fn prepare(
+    plan: &Plan,
+    chosen: &[usize],
+    stop: &'static AtomicBool,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let mut seen: Vec<&ComponentSpec> = Vec::new();
     let mut datasets = Vec::new();
     for &index in chosen {
@@ -37,7 +42,7 @@ pub(crate) fn prepare(plan: &Plan, chosen: &[usize], progress: &Progress) -> Res
     }
     let threads = manifest::cores();
     let request = PrepareRequest { home: plan.workplace.home.clone(), threads, datasets };
-    let reports: Vec<Value> = child::ask("__prepare", &request, |said| match said {
+    let reports: Vec<Value> = child::ask("__prepare", &request, Some(stop), |said| match said {
         Said::Progress { task, done, total } => progress.preparing(task, *done, *total),
         Said::Log { level, message } if *level <= 2 => progress.log("", message),
         _ => {}
@@ -60,7 +65,8 @@ pub(crate) fn serve() -> Result<u8, Failure> {
             printer::line(&Said::Entering(format!("dataset (`{}`)", spec.dataset.name)));
             let dataset = factory.dataset(spec)?;
             let report = dataset.prepare().into_result();
-            let report = report.map_err(|error| Failure::from_plugin("dataset", &spec.dataset.name, &error))?;
+            let report = report
+                .map_err(|error| Failure::from_plugin("dataset", &spec.dataset.name, &error))?;
             reports.push(serde_json::from_str::<Value>(&report).unwrap_or(Value::Null));
         }
         Ok(reports)

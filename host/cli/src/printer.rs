@@ -1,6 +1,4 @@
 //! All printing: data to stdout, everything else to stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
-
 use crate::failure::Failure;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -42,24 +40,26 @@ pub(crate) fn line(value: &impl Serialize) {
 }
 
 /// A line about what is going on.
+///
+/// A terminal that went away must not end a sweep: like stdout, stderr may fail.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A failure, printed once.
 pub(crate) fn failure(failure: &Failure) {
-    eprintln!("error: {}", failure.message);
+    note(&format!("error: {}", failure.message));
     hints(&failure.hints);
 }
 
 /// Something that does not stop the work.
 pub(crate) fn warning(text: &str, advice: &[String]) {
-    eprintln!("warning: {text}");
+    note(&format!("warning: {text}"));
     hints(advice);
 }
 
 fn hints(list: &[String]) {
     for hint in list {
-        eprintln!("hint: {hint}");
+        note(&format!("hint: {hint}"));
     }
 }

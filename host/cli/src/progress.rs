@@ -5,13 +5,17 @@ use chrono::Local;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A preparation that takes longer is announced.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// Shows what the trials of a sweep are doing.
 pub(crate) struct Progress {
     live: Option<Live>,
-    /// Tasks of a preparation that were announced, for output that is no terminal.
-    announced: Mutex<Option<String>>,
+    /// The task of a preparation, since when, and whether it was announced, for output that is no
+    /// terminal.
+    announced: Mutex<Option<(String, Instant, bool)>>,
     logged: Mutex<BTreeSet<String>>,
 }
 
@@ -34,7 +38,8 @@ impl Progress {
         let live = printer::live().then(|| {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new(trials as u64));
-            total.set_style(style("{bar:30} {pos}/{len} trials  {elapsed} so far, eta {eta} {msg}"));
+            total
+                .set_style(style("{bar:30} {pos}/{len} trials  {elapsed} so far, eta {eta} {msg}"));
             Live { all, total, task: Mutex::new(None), jobs: Mutex::new(BTreeMap::new()) }
         });
         Self { live, announced: Mutex::new(None), logged: Mutex::default() }
@@ -72,11 +77,16 @@ impl Progress {
                 bar.set_position(done);
                 bar.set_message(task.to_owned());
             }
-        } else if let Ok(mut announced) = self.announced.lock()
-            && announced.as_deref() != Some(task)
-        {
-            *announced = Some(task.to_owned());
-            self.note(&format!("preparing {task} ({total})"));
+        } else if let Ok(mut announced) = self.announced.lock() {
+            // What is cached takes no time and is not worth a line.
+            match announced.as_mut().filter(|(known, _, _)| known == task) {
+                Some((_, since, said)) if !*said && since.elapsed() > WORTH_A_LINE => {
+                    *said = true;
+                    self.note(&format!("preparing {task}: {done} of {total}"));
+                }
+                Some(_) => {}
+                None => *announced = Some((task.to_owned(), Instant::now(), false)),
+            }
         }
     }
 

@@ -34,7 +34,14 @@ pub(crate) fn list(arguments: &RunsArguments) -> Result<u8, Failure> {
 fn listing(runs: &[RunSummary]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(TableStyle::new()).set_header([
-        "run", "experiment", "variant", "seed", "status", "started", "took", "memory",
+        "run",
+        "experiment",
+        "variant",
+        "seed",
+        "status",
+        "started",
+        "took",
+        "memory",
     ]);
     for run in runs {
         table.add_row([
@@ -91,7 +98,8 @@ fn text(run: &Run) -> Result<String, Failure> {
     let created = run.created().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S");
     // Writing to a string cannot fail.
     let _ = writeln!(text, "run        {}", run.id());
-    let _ = writeln!(text, "trial      {} · {} · seed {}", run.experiment(), run.variant(), run.seed());
+    let _ =
+        writeln!(text, "trial      {} · {} · seed {}", run.experiment(), run.variant(), run.seed());
     let _ = writeln!(text, "status     {status}");
     let _ = writeln!(text, "started    {created}");
     let manifest = run.manifest()?;
@@ -110,7 +118,10 @@ fn text(run: &Run) -> Result<String, Failure> {
             let _ = writeln!(text, "  {}", measurement(value));
         }
     } else if status == Status::Lost {
-        let _ = writeln!(text, "           the same command as before goes on from its last checkpoint");
+        let _ = writeln!(
+            text,
+            "           the same command as before goes on from its last checkpoint"
+        );
     }
     for plugin in manifest.get("plugins").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| plugin.get(name).and_then(Value::as_str).unwrap_or_default();

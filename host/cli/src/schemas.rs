@@ -55,8 +55,12 @@ impl Schemas for CatalogSchemas<'_> {
             Err(Error::Unknown(unknown)) => {
                 self.unknown.set(true);
                 let elsewhere = unknown.elsewhere.iter().map(|place| {
-                    let role = place.role.as_ref().map_or(String::new(), |r| format!(" of role `{r}`"));
-                    format!("`{name}` exists as a {}{role} in plugin `{}`", place.kind, place.plugin)
+                    let role =
+                        place.role.as_ref().map_or(String::new(), |r| format!(" of role `{r}`"));
+                    format!(
+                        "`{name}` exists as a {}{role} in plugin `{}`",
+                        place.kind, place.plugin
+                    )
                 });
                 let broken = unknown.broken.iter().map(|broken| {
                     format!("`{}` (left out: {})", broken.file.display(), broken.message)
@@ -64,7 +68,12 @@ impl Schemas for CatalogSchemas<'_> {
                 Err(Unknown {
                     near: unknown.near.clone(),
                     known: unknown.known.clone(),
-                    searched: unknown.searched.iter().map(ToString::to_string).chain(broken).collect(),
+                    searched: unknown
+                        .searched
+                        .iter()
+                        .map(ToString::to_string)
+                        .chain(broken)
+                        .collect(),
                     elsewhere: Some(elsewhere.collect::<Vec<_>>().join("; "))
                         .filter(|text| !text.is_empty()),
                 })

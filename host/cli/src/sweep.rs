@@ -80,7 +80,11 @@ pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
         for value in &finals {
             let unit = value.unit.as_deref().unwrap_or_default();
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<6} {:<34} {:>12.6} {unit}", value.split, value.metric, value.value);
+            let _ = writeln!(
+                text,
+                "{:<6} {:<34} {:>12.6} {unit}",
+                value.split, value.metric, value.value
+            );
         }
         printer::data(&text);
     }
@@ -182,7 +186,13 @@ fn run_trials(
     let mut chosen: Vec<usize> = pending.iter().map(|&index| plan.trials[index].variant).collect();
     chosen.sort_unstable();
     chosen.dedup();
-    prepare::prepare(plan, &chosen, &progress)?;
+    match prepare::prepare(plan, &chosen, &STOP, &progress) {
+        Err(_) if STOP.load(Ordering::SeqCst) => {
+            progress.close();
+            return Ok(Report { stopped: true, ..Report::default() });
+        }
+        prepared => prepared?,
+    }
     let files = write_trials(plan, pending)?;
     let mut running: Vec<Running> = pending
         .iter()
@@ -302,7 +312,9 @@ fn finish(
     let short = running.run.as_ref().and_then(|id| store.short(id).ok()).unwrap_or_default();
     match exit {
         // A plugin may end the process with success before there is a result.
-        Exit::Code(0) if is_done(store, &running.identity) => format!("done    {label} {seconds:6.1} s  {}  {short}", running.last),
+        Exit::Code(0) if is_done(store, &running.identity) => {
+            format!("done    {label} {seconds:6.1} s  {}  {short}", running.last)
+        }
         Exit::Code(ELSEWHERE) => format!("skipped {label} another process runs it"),
         Exit::Code(STOPPED) => format!("stopped {label} {seconds:6.1} s  {short}"),
         _ if STOP.load(Ordering::SeqCst) => format!("stopped {label} {seconds:6.1} s  {short}"),
@@ -310,11 +322,12 @@ fn finish(
             report.failed += 1;
             let failure = running.failure.take().unwrap_or_else(|| crash(running, exit, stderr));
             record(running, &failure, seconds, store);
-            let hints: String =
-                failure.hints.iter().map(|hint| format!("\n        hint: {hint}")).collect();
-            let show =
-                if short.is_empty() { String::new() } else { format!("\n        ablate show {short}") };
-            format!("failed  {label} {seconds:6.1} s\n        {}{hints}{show}", failure.message)
+            let mut lines = vec![format!("failed  {label} {seconds:6.1} s"), failure.message];
+            lines.extend(failure.hints.iter().map(|hint| format!("hint: {hint}")));
+            if !short.is_empty() {
+                lines.push(format!("ablate show {short}"));
+            }
+            lines.join("\n        ")
         }
     }
 }

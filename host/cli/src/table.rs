@@ -173,4 +173,3 @@ fn tested_variants(store: &Store, experiment: &str) -> Result<usize, Failure> {
     let names: BTreeSet<String> = store.runs(&filter)?.into_iter().map(|run| run.variant).collect();
     Ok(names.len())
 }
-

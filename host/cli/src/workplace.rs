@@ -84,9 +84,8 @@ impl Workplace {
         let crates = workspace.plugin_crates()?;
         workspace.build(&crates, &mut |line| {
             let line = line.trim();
-            if line.starts_with("Compiling ablate") || line.starts_with("warning: unused") {
-                printer::note(&format!("  {line}"));
-            } else if line.starts_with("Compiling burn") || line.starts_with("Finished") {
+            let told = ["Compiling ablate", "Compiling burn", "Finished"];
+            if told.iter().any(|start| line.starts_with(start)) {
                 printer::note(&format!("  {line}"));
             }
         })?;

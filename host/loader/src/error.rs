@@ -96,7 +96,7 @@ pub enum Error {
         message: String,
         /// Its error.
         #[source]
-        source: PluginError,
+        source: Box<PluginError>,
     },
 }
 

@@ -112,7 +112,8 @@ mod tests {
     use super::*;
 
     fn error_of(name: &str, content: &[u8]) -> String {
-        let folder = std::env::temp_dir().join(format!("ablate-inspect-{}-{name}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("ablate-inspect-{}-{name}", std::process::id()));
         fs_err::create_dir_all(&folder).expect("temporary folder");
         let path = folder.join("libx.so");
         fs_err::write(&path, content).expect("temporary file");
@@ -136,7 +137,10 @@ mod tests {
         let own = fs_err::read(std::env::current_exe().expect("a path")).expect("readable");
         for keep in [64, 1_000, own.len() / 2, own.len() - 1] {
             let text = error_of(&format!("cut-{keep}"), &own[..keep]);
-            assert!(text.contains("is truncated") && text.contains(&format!("{keep} bytes")), "{text}");
+            assert!(
+                text.contains("is truncated") && text.contains(&format!("{keep} bytes")),
+                "{text}"
+            );
         }
     }
 }

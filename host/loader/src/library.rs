@@ -4,11 +4,11 @@
 use crate::Error;
 use crate::inspect::inspect;
 use crate::services::{Services, share};
+use abi_stable::library::{AbiHeaderRef, LibHeader};
 use ablate_abi::v1::{
     Component, Create, Host_TO, InitOptions, Kind, LogLevel, Plugin_Ref, PluginError, REVISION,
     RResult, SharedHost,
 };
-use abi_stable::library::{AbiHeaderRef, LibHeader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,7 +104,8 @@ const LINKED_IMAGE: u64 = u64::MAX;
 fn open_root(path: &Path, symbol: &str) -> Result<Plugin_Ref, Error> {
     use libloading::os::unix::{Library as Mapped, RTLD_LOCAL, RTLD_NOW};
     let refused = |reason: String| Error::Open { path: path.to_path_buf(), reason };
-    let layout = |text: String| Error::Layout { path: path.to_path_buf(), reason: last_difference(&text) };
+    let layout =
+        |text: String| Error::Layout { path: path.to_path_buf(), reason: last_difference(&text) };
     // SAFETY: the file was parsed and is a complete library; its constructors run, which is what
     // opening a plugin means.
     let mapped = unsafe { Mapped::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
@@ -171,7 +172,7 @@ impl Library {
         answer.into_result().map_err(|source| Error::Plugin {
             path: self.path.clone(),
             message: format!("{action} failed"),
-            source,
+            source: Box::new(source),
         })
     }
 

@@ -64,7 +64,9 @@ fn shielded<T>(fallback: T, call: impl FnOnce() -> T) -> T {
 fn path_or_error(path: Option<PathBuf>, name: &str) -> RResult<RString, PluginError> {
     match path {
         Some(path) => ROk(path.display().to_string().into()),
-        None => RErr(PluginError::new(ErrorKind::UNSUPPORTED, format!("no artifact `{name}` here"))),
+        None => {
+            RErr(PluginError::new(ErrorKind::UNSUPPORTED, format!("no artifact `{name}` here")))
+        }
     }
 }
 

@@ -180,7 +180,10 @@ impl AnyTensor {
     }
 
     /// A float tensor of `rank` around a dispatch tensor.
-    pub(crate) fn float_from_dispatch(rank: usize, dispatch: DispatchTensor) -> Result<Self, Error> {
+    pub(crate) fn float_from_dispatch(
+        rank: usize,
+        dispatch: DispatchTensor,
+    ) -> Result<Self, Error> {
         Ok(wrap_rank!(rank, Float, dispatch))
     }
 

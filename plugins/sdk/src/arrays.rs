@@ -1,8 +1,8 @@
 //! Named arrays as plain slices: what datasets give and metrics take.
 
 use crate::Error;
-use ablate_abi::v1::{DType, Element, NamedTensor, Tensor};
 use abi_stable::std_types::RVec;
+use ablate_abi::v1::{DType, Element, NamedTensor, Tensor};
 
 /// Named arrays, in order.
 #[derive(Debug, Default)]

@@ -6,7 +6,9 @@ use crate::any::{AnyTensor, MAX_RANK, Ranked};
 use ablate_abi::v1::{DType, Tensor as BorderTensor};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{BackendTensor, DispatchTensorKind};
-use burn::tensor::{AllocationProperty, BoolStore, Bytes, DType as BurnType, Device, Tensor, TensorData};
+use burn::tensor::{
+    AllocationProperty, BoolStore, Bytes, DType as BurnType, Device, Tensor, TensorData,
+};
 use cubecl_environment::bytes::{AccessError, AccessPolicy, AllocationController};
 use std::mem::MaybeUninit;
 
@@ -25,7 +27,10 @@ impl AllocationController for Imported {
         AllocationProperty::Native
     }
 
-    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+    unsafe fn memory_mut(
+        &mut self,
+        _: AccessPolicy,
+    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let bytes = self.0.bytes_mut().expect("only writable tensors are imported this way");
         // SAFETY: initialized bytes are valid `MaybeUninit` bytes; Burn only writes initialized
         // ones.
@@ -78,7 +83,8 @@ pub(crate) fn export_flex(mut tensor: FlexTensor, flags: u32) -> Result<BorderTe
         let shape = tensor.layout().shape().to_vec();
         let len = tensor.bytes().len();
         // `try_storage_mut` detaches a buffer that is itself a shared import; `bytes` would not.
-        if let Some(data) = tensor.try_storage_mut::<f32>().map(|data| data.as_mut_ptr().cast::<u8>())
+        if let Some(data) =
+            tensor.try_storage_mut::<f32>().map(|data| data.as_mut_ptr().cast::<u8>())
             && (data as usize).is_multiple_of(16)
         {
             // SAFETY: the tensor owns the storage, is the only one that reaches it, and moves

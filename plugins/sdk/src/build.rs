@@ -3,10 +3,10 @@
 use crate::Error;
 #[cfg(feature = "burn")]
 use crate::slot::BlockSlot;
+use abi_stable::std_types::RVec;
 #[cfg(feature = "burn")]
 use ablate_abi::v1::Slot;
 use ablate_abi::v1::{Create, Dimension, Property};
-use abi_stable::std_types::RVec;
 use std::path::PathBuf;
 
 /// Device, dimensions, slots and files for a component that is being made.

@@ -56,7 +56,8 @@ impl Contract {
     /// # Errors
     /// If a port is not written as it should be.
     pub fn to_json(&self) -> Result<Value, Error> {
-        let ports = |list: &[String]| list.iter().map(|port| parse(port)).collect::<Result<Vec<_>, _>>();
+        let ports =
+            |list: &[String]| list.iter().map(|port| parse(port)).collect::<Result<Vec<_>, _>>();
         let mut slots = Map::new();
         for (name, contract) in &self.slots {
             slots.insert(name.clone(), contract.to_json()?);
@@ -70,21 +71,27 @@ impl Contract {
 }
 
 fn parse(port: &str) -> Result<Value, Error> {
-    let wrong = || Error::contract(format!("port `{port}` is not written `name: type[dimension, …]`"));
+    let wrong =
+        || Error::contract(format!("port `{port}` is not written `name: type[dimension, …]`"));
     let (name, rest) = port.split_once(':').ok_or_else(wrong)?;
-    let (dtype, shape) = rest.trim().strip_suffix(']').and_then(|r| r.split_once('[')).ok_or_else(wrong)?;
+    let (dtype, shape) =
+        rest.trim().strip_suffix(']').and_then(|r| r.split_once('[')).ok_or_else(wrong)?;
     let (name, optional) = match name.trim().strip_suffix('?') {
         Some(name) => (name, true),
         None => (name.trim(), false),
     };
-    if name.is_empty() || !matches!(dtype, "f32" | "f64" | "f16" | "bf16" | "i64" | "i32" | "int" | "u8" | "bool") {
+    if name.is_empty()
+        || !matches!(dtype, "f32" | "f64" | "f16" | "bf16" | "i64" | "i32" | "int" | "u8" | "bool")
+    {
         return Err(wrong());
     }
     let mut dimensions = Vec::new();
     for dimension in shape.split(',').map(str::trim).filter(|d| !d.is_empty()) {
         if let Ok(size) = dimension.parse::<u64>() {
             dimensions.push(json!(size));
-        } else if dimension == "..." || dimension.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        } else if dimension == "..."
+            || dimension.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             dimensions.push(json!(dimension));
         } else {
             return Err(wrong());

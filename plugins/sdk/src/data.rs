@@ -5,8 +5,8 @@ use crate::build::Build;
 use crate::contract::Contract;
 use crate::panics::catch;
 use crate::{Config, Error};
-use ablate_abi::v1::{self, CallOutput, NamedTensor};
 use abi_stable::std_types::{RResult, RStr, RString, RVec};
+use ablate_abi::v1::{self, CallOutput, NamedTensor};
 
 /// One item of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use crate::Error;
 use crate::build::Build;
 use crate::contract::Contract;
 use crate::data::{Dataset, Metric, ServedDataset, ServedMetric};
-use ablate_abi::v1::{Component, Create, Dataset_TO, Kind, Metric_TO};
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{RArc, RNone, RSome};
+use ablate_abi::v1::{Component, Create, Dataset_TO, Kind, Metric_TO};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -144,7 +144,10 @@ fn schema<C: Config>() -> Value {
 }
 
 fn defaults<C: Config>() -> Value {
-    parse::<C>("{}").ok().and_then(|config| serde_json::to_value(config).ok()).unwrap_or(Value::Null)
+    parse::<C>("{}")
+        .ok()
+        .and_then(|config| serde_json::to_value(config).ok())
+        .unwrap_or(Value::Null)
 }
 
 fn parse<C: Config>(config: &str) -> Result<C, Error> {

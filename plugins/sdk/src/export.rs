@@ -3,11 +3,11 @@
 use crate::entry::Entry;
 use crate::panics::{catch, install_hook};
 use crate::{Error, host};
+use abi_stable::std_types::{RResult, RStr, RString};
 use ablate_abi::v1::{
     BuildInfo, CallOutput, Component, Create, InitOptions, Kind, REVISION, SYMBOL_PREFIX,
     SharedHost,
 };
-use abi_stable::std_types::{RResult, RStr, RString};
 use serde_json::{Value, json};
 
 /// Exports a library's components under a root symbol of its own.
@@ -203,15 +203,15 @@ pub fn call(name: RStr<'_>) -> RResult<CallOutput, Error> {
 /// What the export macro names.
 #[doc(hidden)]
 pub mod border_types {
+    pub use abi_stable::library::{
+        __call_root_module_loader as call_root_module_loader, CheckTypeLayout, LibHeader,
+        RootModuleResult,
+    };
+    pub use abi_stable::std_types::{RStr, RString, RVec};
     pub use ablate_abi::v1::{
         BuildInfo, CallOutput, Component, Create, InitOptions, Kind, NamedTensor, Plugin,
         Plugin_Ref, REVISION, SharedHost,
     };
-    pub use abi_stable::library::{
-        CheckTypeLayout, LibHeader, RootModuleResult,
-        __call_root_module_loader as call_root_module_loader,
-    };
-    pub use abi_stable::std_types::{RStr, RString, RVec};
 
     /// A result as it crosses.
     pub type Answer<T> = abi_stable::std_types::RResult<T, ablate_abi::v1::PluginError>;
@@ -222,4 +222,3 @@ pub mod border_types {
         plugin.leak_into_prefix()
     }
 }
-

@@ -10,8 +10,8 @@ use crate::any::{AnyTensor, Tensors};
 use crate::border::{data, export, export_flex, import};
 use crate::call::Call;
 use crate::graph::in_burn;
-use ablate_abi::v1::{self, NamedTensor, OwnedContext, PluginError, SharedDifferentiable};
 use abi_stable::std_types::{RNone, ROption, RSome};
+use ablate_abi::v1::{self, NamedTensor, OwnedContext, PluginError, SharedDifferentiable};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as GraphGradients;
@@ -122,12 +122,7 @@ struct LinkBackward;
 impl<B: Backend + VectorJacobian> Backward<B, 2> for LinkBackward {
     type State = (CallHandle, usize);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        grads: &mut GraphGradients,
-        _: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut GraphGradients, _: &mut Checkpointer) {
         let token_gradient = grads.consume::<B>(&ops.node);
         let device = token_gradient.device();
         let (call, index) = ops.state;
@@ -158,12 +153,7 @@ struct EmitBackward;
 impl<B: Backend + VectorJacobian> Backward<B, 1> for EmitBackward {
     type State = (CallHandle, usize);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut GraphGradients,
-        _: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut GraphGradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         let device = gradient.device();
         let (call, index) = ops.state;
@@ -339,10 +329,7 @@ pub(crate) fn tie(output: AnyTensor, sentinel: &Tensor<1>) -> Result<AnyTensor, 
 }
 
 /// Vector-Jacobian product: the backward pass of `outputs` from the given gradients.
-pub(crate) fn backward_with(
-    outputs: Vec<(AnyTensor, v1::Tensor)>,
-    plain: &Device,
-) -> Gradients {
+pub(crate) fn backward_with(outputs: Vec<(AnyTensor, v1::Tensor)>, plain: &Device) -> Gradients {
     let mut token = Tensor::<1>::zeros([1], plain).into_dispatch();
     for (output, gradient) in outputs {
         let seed = Seed(Arc::new(Mutex::new(Some(gradient))));

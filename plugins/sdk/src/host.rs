@@ -42,7 +42,7 @@ pub fn progress(task: &str, done: usize, total: usize) {
 
 /// Whether to stop as soon as possible with an error of kind `CANCELLED`.
 pub fn cancelled() -> bool {
-    HOST.get().is_some_and(|host| host.cancelled())
+    HOST.get().is_some_and(SharedHost::cancelled)
 }
 
 /// Threads that this plugin may use.

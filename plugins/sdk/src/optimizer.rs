@@ -84,7 +84,10 @@ impl OptimizerConfig {
                         .with_dampening(0.0)
                         .with_nesterov(nesterov)
                 });
-                SgdConfig::new().with_momentum(momentum).with_weight_decay(decay(weight_decay)).init()
+                SgdConfig::new()
+                    .with_momentum(momentum)
+                    .with_weight_decay(decay(weight_decay))
+                    .init()
             }
         }
     }

@@ -12,17 +12,17 @@ use crate::panics::catch;
 use crate::seed::derive;
 use crate::slot::BlockSlot;
 use crate::trained::Trained;
+use abi_stable::sabi_trait::{TD_CanDowncast, TD_Opaque};
+use abi_stable::std_types::{RArc, RNone, ROption, RResult, RSome, RStr, RString, RVec};
 use ablate_abi::v1::{
     self, CallOutput, Context, Context_TO, Differentiable, Differentiable_TO, ErrorKind,
     ForwardOutput, GroupRate, NamedTensor, Parameter, SharedDifferentiable,
 };
-use abi_stable::sabi_trait::{TD_CanDowncast, TD_Opaque};
-use abi_stable::std_types::{RArc, RNone, ROption, RResult, RSome, RStr, RString, RVec};
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
 use serde_json::Value;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The forward function of a component: module, inputs, call to outputs and loss weight.
 pub(crate) type Forward<M> = fn(&M, Tensors, &Call) -> Result<(Output, u64), Error>;
@@ -265,7 +265,11 @@ impl Differentiable for Served {
 
     fn forward(&self, call: v1::Call, inputs: RVec<NamedTensor>) -> RResult<ForwardOutput, Error> {
         self.0.guarded(|| {
-            if call.wants_context() { self.0.record(call, inputs) } else { self.0.evaluate(call, inputs) }
+            if call.wants_context() {
+                self.0.record(call, inputs)
+            } else {
+                self.0.evaluate(call, inputs)
+            }
         })
     }
 

@@ -60,7 +60,8 @@ pub(crate) fn save_safetensors<M: Module>(module: &M, path: &str) -> Result<(), 
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
         views.push((name, view.map_err(|error| failed("write", path, error))?));
     }
-    let bytes = safetensors::serialize(views, None).map_err(|error| failed("write", path, error))?;
+    let bytes =
+        safetensors::serialize(views, None).map_err(|error| failed("write", path, error))?;
     std::fs::write(path, bytes).map_err(|error| failed("write", path, error))
 }
 

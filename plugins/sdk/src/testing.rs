@@ -1,11 +1,11 @@
 //! Components without a host: for unit tests of plugins, and for measuring what the border costs.
 
+use crate::Error;
 use crate::build::Build;
 use crate::call::Call;
 use crate::served::Served;
-use crate::Error;
-use ablate_abi::v1::{self, Create, Dimension, Kind, SharedDifferentiable, Slot};
 use abi_stable::std_types::RVec;
+use ablate_abi::v1::{self, Create, Dimension, Kind, SharedDifferentiable, Slot};
 use burn::tensor::{Device, Gradients};
 
 /// What a component is made from: a place, a seed, the sizes of its dimensions, and blocks for its

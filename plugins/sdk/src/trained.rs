@@ -9,8 +9,8 @@ use crate::served::{Forward, Instance};
 use crate::slot::BlockSlot;
 use crate::state;
 use crate::walk::{Visit, walk};
-use ablate_abi::v1::{CallOutput, GroupRate, NamedTensor, Parameter, Tensor as BorderTensor};
 use abi_stable::std_types::RVec;
+use ablate_abi::v1::{CallOutput, GroupRate, NamedTensor, Parameter, Tensor as BorderTensor};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Gradients, Tensor};
@@ -201,13 +201,18 @@ impl<M: Module + 'static> Instance for Trained<M> {
             }
         }
         if name == "non-finite-gradients" {
-            let bad = |(_, _, list): &&(String, Vec<usize>, Vec<f32>)| list.iter().any(|v| !v.is_finite());
-            let paths: Vec<&str> = values.iter().filter(bad).map(|(path, _, _)| path.as_str()).collect();
+            let bad = |(_, _, list): &&(String, Vec<usize>, Vec<f32>)| {
+                list.iter().any(|v| !v.is_finite())
+            };
+            let paths: Vec<&str> =
+                values.iter().filter(bad).map(|(path, _, _)| path.as_str()).collect();
             return answer(serde_json::json!(paths), RVec::new());
         }
         let tensors = values
             .into_iter()
-            .map(|(path, shape, list)| NamedTensor::new(&path, BorderTensor::from_vec(list, &shape)))
+            .map(|(path, shape, list)| {
+                NamedTensor::new(&path, BorderTensor::from_vec(list, &shape))
+            })
             .collect();
         answer(serde_json::Value::Null, tensors)
     }

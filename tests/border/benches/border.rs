@@ -4,15 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
-use ablate_abi::v1::{
-    Call, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor,
-};
+use ablate_abi::v1::{Call, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor};
 use ablate_border::{Batch, Made, Side, training};
 use ablate_losses::MaskedMse;
 use ablate_rqvae::RqVae;
 use ablate_sdk::burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor as BurnTensor, TensorData};
-use ablate_sdk::{Loss as _, Model as _, Tensors, testing};
+use ablate_sdk::{Loss as _, Model as _, NoConfig, Tensors, testing};
 use std::process::Command;
 use std::time::Instant;
 
@@ -21,22 +19,21 @@ const BATCH: Batch = Batch { items: 16, frames: 128, size: ablate_border::SIZE a
 const CONFIG: &str = r#"{"latent_dim":64,"codebook_size":64,"levels":4}"#;
 
 fn main() {
-    match std::env::var("ABLATE_BENCH_THREADS") {
-        Ok(threads) => measure(threads.parse().expect("a number of threads")),
-        Err(_) => {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            for threads in [1, cores] {
-                // Each pool is made once per process.
-                let program = std::env::current_exe().expect("this program has a path");
-                let status = Command::new(program)
-                    .env("ABLATE_BENCH_THREADS", threads.to_string())
-                    .env("RAYON_NUM_THREADS", threads.to_string())
-                    .env("MALLOC_TRIM_THRESHOLD_", "4294967296")
-                    .env("MALLOC_MMAP_THRESHOLD_", "1073741824")
-                    .status();
-                assert!(status.is_ok_and(|status| status.success()), "the measurement failed");
-            }
-        }
+    if let Ok(threads) = std::env::var("ABLATE_BENCH_THREADS") {
+        return measure(threads.parse().expect("a number of threads"));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    for threads in [1, cores] {
+        // Each pool is made once per process.
+        let program = std::env::current_exe().expect("this program has a path");
+        let status = Command::new(program)
+            .env("ABLATE_BENCH_THREADS", threads.to_string())
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            // As the host sets them; see `keep_freed_memory` there.
+            .env("MALLOC_TRIM_THRESHOLD_", "2147483647")
+            .env("MALLOC_MMAP_THRESHOLD_", "1073741824")
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "the measurement failed");
     }
 }
 
@@ -100,7 +97,7 @@ impl Native {
         let config = ablate_sdk::serde_json::from_str(CONFIG).expect("a configuration");
         let model = RqVae::new(&config, &mut build).expect("the model can be made");
         let mut build = testing::build("loss", 7, &[], Vec::new()).expect("flex");
-        let loss = MaskedMse::new(&Default::default(), &mut build).expect("the loss can be made");
+        let loss = MaskedMse::new(&NoConfig::default(), &mut build).expect("the loss can be made");
         let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-2).init();
         Self { model, pooling, loss, optimizer }
     }

@@ -186,10 +186,14 @@ impl Batch {
         let mut features = Tensor::from_vec(values, &[items, frames, size]);
         features.set_needs_grad(needs_grad);
         let mask: Vec<bool> = (0..items)
-            .flat_map(|item| (0..frames).map(move |frame| frame < frames - item * frames / (2 * items)))
+            .flat_map(|item| {
+                (0..frames).map(move |frame| frame < frames - item * frames / (2 * items))
+            })
             .collect();
         let mask = Tensor::from_vec(mask, &[items, frames]);
-        [NamedTensor::new("features", features), NamedTensor::new("mask", mask)].into_iter().collect()
+        [NamedTensor::new("features", features), NamedTensor::new("mask", mask)]
+            .into_iter()
+            .collect()
     }
 }
 
@@ -246,7 +250,8 @@ pub fn step(
     let gradient = answer.into_iter().next().and_then(ROption::into_option);
     trace.input_gradient = gradient.map(|tensor| tensor.bytes().to_vec());
     for part in parts {
-        for named in part.call("gradients".into(), "{}".into(), RVec::new()).into_result()?.tensors {
+        for named in part.call("gradients".into(), "{}".into(), RVec::new()).into_result()?.tensors
+        {
             trace.gradients.push((named.name.to_string(), named.tensor.bytes().to_vec()));
         }
         let rate = GroupRate { group: "default".into(), rate: 0.01 };
@@ -262,7 +267,8 @@ pub fn step(
 pub fn parameters(parts: &[&SharedDifferentiable]) -> Result<Vec<(String, Vec<u8>)>, PluginError> {
     let mut all = Vec::new();
     for part in parts {
-        for named in part.call("parameters".into(), "{}".into(), RVec::new()).into_result()?.tensors {
+        for named in part.call("parameters".into(), "{}".into(), RVec::new()).into_result()?.tensors
+        {
             all.push((named.name.to_string(), named.tensor.bytes().to_vec()));
         }
     }

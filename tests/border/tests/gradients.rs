@@ -24,7 +24,10 @@ fn check(build: Build) {
     }
     assert!(linked.1 == loaded.1, "parameters differ after twenty steps");
     let first = &linked.0[0].gradients;
-    assert!(first.iter().any(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)), "all gradients are 0");
+    assert!(
+        first.iter().any(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)),
+        "all gradients are 0"
+    );
 }
 
 fn tiny(side: &Side, config: &str, pooling: &SharedDifferentiable) -> SharedDifferentiable {

@@ -1,7 +1,9 @@
 //! What must not leak, hang or take the process down.
 
 use ablate_abi::v1::{ErrorKind, Kind, RNone, RSome, RVec, SharedDifferentiable, Tensor};
-use ablate_border::{Made, SIZE, SMALL, Side, alone, block, evaluation, library, numbers, step, training};
+use ablate_border::{
+    Made, SIZE, SMALL, Side, alone, block, evaluation, library, numbers, step, training,
+};
 use ablate_loader::{Error, Loader, NoServices};
 use std::time::Duration;
 
@@ -57,8 +59,7 @@ fn abandoned_forwards_free_their_graphs_in_every_library() {
                 before = resident();
             }
         }
-        let live: Vec<u64> =
-            std::iter::once(&model).chain(&parts).map(|part| part.live_contexts()).collect();
+        let live = [&model, &parts[0], &parts[1]].map(SharedDifferentiable::live_contexts);
         assert_eq!(live, [0, 0, 0], "graphs alive in model, outer and inner block");
         let grown = resident().saturating_sub(before);
         assert!(grown < 8 << 20, "thirty abandoned forwards kept {grown} bytes");
@@ -151,7 +152,8 @@ fn a_panic_while_a_component_is_made_is_an_error() {
     let side = Side::loaded(1);
     let library = &*side.fixture;
     let config = r#"{"how":"panic-in-new"}"#;
-    let made = Made { library, kind: Kind::BLOCK, name: "misbehaving", config, path: "model.pooling" };
+    let made =
+        Made { library, kind: Kind::BLOCK, name: "misbehaving", config, path: "model.pooling" };
     let error = made.with(&[]).err().expect("it panics");
     assert_eq!(error.message, "the misbehaving block panicked while it was made");
 }

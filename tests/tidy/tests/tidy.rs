@@ -22,8 +22,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "host/cli",
         &[
-            "plugins/abi", "host/config", "host/loader", "host/report", "host/sweep", "host/train",
-            "registry/catalog", "registry/runs",
+            "plugins/abi",
+            "host/config",
+            "host/loader",
+            "host/report",
+            "host/sweep",
+            "host/train",
+            "registry/catalog",
+            "registry/runs",
         ],
     ),
     ("registry/catalog", &[]),
@@ -33,8 +39,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "tests/border",
         &[
-            "plugins/abi", "plugins/losses", "plugins/pooling", "plugins/rqvae", "plugins/sdk",
-            "host/loader", "tests/fixtures/plugin",
+            "plugins/abi",
+            "plugins/losses",
+            "plugins/pooling",
+            "plugins/rqvae",
+            "plugins/sdk",
+            "host/loader",
+            "tests/fixtures/plugin",
         ],
     ),
     ("tests/tidy", &[]),
@@ -99,7 +110,9 @@ fn crates_import_only_what_they_may() {
     let members = members();
     let packages: BTreeMap<String, &String> = members
         .iter()
-        .map(|folder| (manifest(folder)["package"]["name"].as_str().expect("a name").to_owned(), folder))
+        .map(|folder| {
+            (manifest(folder)["package"]["name"].as_str().expect("a name").to_owned(), folder)
+        })
         .collect();
     let listed: BTreeSet<&str> = MAY_IMPORT.iter().map(|(folder, _)| *folder).collect();
     let actual: BTreeSet<&str> = members.iter().map(String::as_str).collect();
@@ -107,7 +120,9 @@ fn crates_import_only_what_they_may() {
     let mut wrong = Vec::new();
     for (folder, allowed) in MAY_IMPORT {
         let manifest = manifest(folder);
-        let Some(dependencies) = manifest.get("dependencies").and_then(|d| d.as_table()) else { continue };
+        let Some(dependencies) = manifest.get("dependencies").and_then(|d| d.as_table()) else {
+            continue;
+        };
         for name in dependencies.keys() {
             if let Some(ours) = packages.get(name)
                 && !allowed.contains(&ours.as_str())
@@ -173,7 +188,8 @@ fn plugins_are_libraries_that_say_their_name() {
     for folder in members().into_iter().filter(|folder| folder.starts_with("plugins/")) {
         let manifest = manifest(&folder);
         let metadata = manifest["package"].get("metadata").and_then(|m| m.get("ablate"));
-        let Some(plugin) = metadata.and_then(|m| m.get("plugin")).and_then(toml::Value::as_str) else {
+        let Some(plugin) = metadata.and_then(|m| m.get("plugin")).and_then(toml::Value::as_str)
+        else {
             continue;
         };
         assert_eq!(format!("plugins/{plugin}"), folder, "the plugin is named after its folder");
@@ -191,12 +207,18 @@ fn every_crate_has_a_readme_and_a_place_in_the_architecture() {
     for folder in members() {
         let readme = root().join(&folder).join("README.md");
         assert!(readme.exists(), "{folder} has no README.md");
-        assert!(architecture.contains(&format!("`{folder}`")), "ARCHITECTURE.md does not name `{folder}`");
+        assert!(
+            architecture.contains(&format!("`{folder}`")),
+            "ARCHITECTURE.md does not name `{folder}`"
+        );
     }
     for word in architecture.split('`').skip(1).step_by(2) {
         let top = ["host/", "plugins/", "registry/", "tests/", "experiments/"];
         if top.iter().any(|top| word.starts_with(top)) && !word.contains(['*', '<', ' ']) {
-            assert!(root().join(word).exists(), "ARCHITECTURE.md names `{word}`, which is not there");
+            assert!(
+                root().join(word).exists(),
+                "ARCHITECTURE.md names `{word}`, which is not there"
+            );
         }
     }
 }
@@ -208,7 +230,13 @@ fn every_experiment_is_in_the_index_and_has_a_readme() {
     for entry in folders.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
         let name = entry.file_name().to_string_lossy().into_owned();
         assert!(entry.path().join("README.md").exists(), "experiments/{name} has no README.md");
-        assert!(entry.path().join("experiment.toml").exists(), "experiments/{name} has no experiment");
-        assert!(index.contains(&format!("`{name}`")), "experiments/README.md does not name `{name}`");
+        assert!(
+            entry.path().join("experiment.toml").exists(),
+            "experiments/{name} has no experiment"
+        );
+        assert!(
+            index.contains(&format!("`{name}`")),
+            "experiments/README.md does not name `{name}`"
+        );
     }
 }

@@ -48,11 +48,8 @@ pub struct Plugin {
     pub create: extern "C" fn(Create) -> RResult<Component, PluginError>,
     /// Anything else, by name.
     #[sabi(last_prefix_field)]
-    pub call: extern "C" fn(
-        RStr<'_>,
-        RStr<'_>,
-        RVec<NamedTensor>,
-    ) -> RResult<CallOutput, PluginError>,
+    pub call:
+        extern "C" fn(RStr<'_>, RStr<'_>, RVec<NamedTensor>) -> RResult<CallOutput, PluginError>,
 }
 
 impl RootModule for Plugin_Ref {

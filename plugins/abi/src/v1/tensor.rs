@@ -238,9 +238,13 @@ impl Tensor {
             return fail(format!("tensor has the unknown element type {:?}", self.dtype));
         };
         if self.shape.len() > MAX_RANK {
-            return fail(format!("tensor has rank {}, at most {MAX_RANK} is allowed", self.shape.len()));
+            return fail(format!(
+                "tensor has rank {}, at most {MAX_RANK} is allowed",
+                self.shape.len()
+            ));
         }
-        let bytes = self.shape.iter().try_fold(size as u64, |product, &dim| product.checked_mul(dim));
+        let bytes =
+            self.shape.iter().try_fold(size as u64, |product, &dim| product.checked_mul(dim));
         if bytes != Some(self.byte_len) || isize::try_from(self.byte_len).is_err() {
             return fail(format!(
                 "tensor of shape {:?} and type {} has {} bytes",
@@ -319,7 +323,9 @@ impl Tensor {
         }
         // SAFETY: type and alignment (16) were checked, every bit pattern is a valid element, and
         // bools were checked to be 0 or 1.
-        Ok(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) })
+        Ok(unsafe {
+            std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>())
+        })
     }
 
     /// The elements, copied.

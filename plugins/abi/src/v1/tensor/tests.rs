@@ -45,10 +45,7 @@ fn refuses_a_length_that_does_not_fit() {
 #[test]
 fn refuses_rank_alignment_null_strides_device_and_type() {
     let ones = std::iter::repeat_n(1, 9);
-    assert_eq!(
-        broken(|t| t.shape = ones.collect()),
-        "tensor has rank 9, at most 8 is allowed"
-    );
+    assert_eq!(broken(|t| t.shape = ones.collect()), "tensor has rank 9, at most 8 is allowed");
     assert_eq!(broken(|t| t.byte_offset = 4), "tensor memory is null or not aligned to 16 bytes");
     assert_eq!(
         broken(|t| t.data = std::ptr::null_mut()),
