@@ -55,7 +55,8 @@ fn listing(runs: &[RunSummary]) -> String {
             run.peak_memory_bytes.map_or(String::new(), mebibytes),
         ]);
     }
-    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    // The style puts a space before the first column.
+    let lines = table.lines().map(|line| line.trim_end().get(1..).unwrap_or_default().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -29,7 +29,7 @@ pub trait Host: Send + Sync {
     /// Says how far `task` is; `total` 0 means unknown.
     fn progress(&self, task: RStr<'_>, done: u64, total: u64);
 
-    /// Whether to stop as soon as possible with [`super::ErrorKind::CANCELLED`].
+    /// Whether to stop as soon as possible with an error of kind `CANCELLED`.
     fn cancelled(&self) -> bool;
 
     /// Threads that the plugin may use.
