@@ -36,7 +36,8 @@ fn write_tone(file: &Path, samples: usize, hertz: f32) {
 #[track_caller]
 fn refused(place: &Place, expected: &str) {
     let answer = place.ablate(&["sweep", "pooling", "sweep.seeds=[0]"]).expect(1);
-    answer.says(expected);
+    // Before it stands what was about to run.
+    assert!(answer.stderr.ends_with(expected), "expected:\n{expected}\nfound:\n{}", answer.stderr);
     assert!(place.runs().is_empty(), "something was run");
 }
 
@@ -58,7 +59,7 @@ fn a_folder_of_recordings_runs() {
 /// The failure of the dataset, `what` of 12 tones and `more` files.
 fn unreadable(what: &str) -> String {
     format!(
-        "error: variant `attentive`: `dataset` (`audio-folder`): {what}; \
+        "error: `dataset` (`audio-folder`): {what}; \
          `dataset.skip_unreadable=true` leaves such files out\n"
     )
 }
@@ -79,6 +80,12 @@ fn unreadable_recordings_are_named_and_counted_and_may_be_left_out() {
     // Once, not again for every trial.
     assert_eq!(skipped.stderr.matches(what).count(), 1, "{}", skipped.stderr);
     skipped.says_line(&format!("[TIME] speech: left out: {what}"));
+    for run in place.runs() {
+        assert_eq!(run.manifest()["dataset"]["prepared"]["skipped"], 2);
+        let log = fs_err::read_to_string(run.folder.join("log.txt")).unwrap();
+        assert!(log.contains("warning: speech: left out: 2 of 14 audio files"), "{log}");
+        assert!(log.lines().last().unwrap().contains(" finished after step "), "{log}");
+    }
     assert_eq!(place.runs().iter().filter(|run| run.status() == "done").count(), 2);
 }
 

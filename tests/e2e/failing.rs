@@ -77,7 +77,7 @@ fn nan_in_an_output_names_component_tensor_and_step() {
         "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: \
          `model.pooling` (`misbehaving`): output `pooled` holds NaN at [0, 0, 0] in step 4 (64 of \
          64 values)",
-        &[],
+        &["try a lower `train.optimizer.learning_rate` or set `train.clip_norm`"],
     );
 }
 
@@ -89,7 +89,7 @@ fn nan_in_a_gradient_names_component_and_step() {
         "`model` (`rqvae`) failed to compute the gradients of step 4: `model.pooling` \
          (`misbehaving`): the gradient of input `features` holds NaN at [0, 0, 0] in step 4 (2432 \
          of 2432 values)",
-        &[],
+        &["try a lower `train.optimizer.learning_rate` or set `train.clip_norm`"],
     );
 }
 

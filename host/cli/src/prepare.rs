@@ -24,13 +24,16 @@ pub(crate) struct PrepareRequest {
     datasets: Vec<(Spec, Vec<Located>)>,
 }
 
+/// What a dataset said about its preparation, such as how many files were left out.
+pub(crate) type Report = (ComponentSpec, Value);
+
 /// Prepares the datasets of the variants at `chosen`, each configuration once, until `stop` is set.
 pub(crate) fn prepare(
     plan: &Plan,
     chosen: &[usize],
     stop: &'static AtomicBool,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<Vec<Report>, Failure> {
     let mut seen: Vec<&ComponentSpec> = Vec::new();
     let mut datasets = Vec::new();
     for &index in chosen {
@@ -48,8 +51,7 @@ pub(crate) fn prepare(
         _ => {}
     })?;
     progress.prepared();
-    drop(reports);
-    Ok(())
+    Ok(seen.into_iter().cloned().zip(reports).collect())
 }
 
 /// The child's side.

@@ -1,9 +1,13 @@
-//! What this process offers to the plugins it has opened: everything becomes a line for the parent.
+//! What this process offers to the plugins it has opened: everything becomes a line for the parent,
+//! and in a trial what is logged stands in the run's log too.
 
 use crate::child::Said;
 use crate::printer;
 use ablate_loader::Services;
-use std::path::PathBuf;
+use ablate_runs::Run;
+use chrono::{SecondsFormat, Utc};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,25 +16,42 @@ use std::time::{Duration, Instant};
 pub(crate) struct Reporting {
     cache: PathBuf,
     artifacts: Option<PathBuf>,
+    log: Option<PathBuf>,
     stop: &'static AtomicBool,
     last: Mutex<Option<Instant>>,
 }
 
 impl Reporting {
-    pub(crate) fn new(home: &std::path::Path, stop: &'static AtomicBool) -> Self {
-        Self { cache: home.join("cache"), artifacts: None, stop, last: Mutex::new(None) }
+    pub(crate) fn new(home: &Path, stop: &'static AtomicBool) -> Self {
+        let cache = home.join("cache");
+        Self { cache, artifacts: None, log: None, stop, last: Mutex::new(None) }
     }
 
-    /// With a folder for the artifacts of this run.
-    pub(crate) fn with_artifacts(mut self, folder: PathBuf) -> Self {
-        self.artifacts = Some(folder);
+    /// With the log of a run and its folder for artifacts.
+    pub(crate) fn with_run(mut self, run: &Run) -> Self {
+        self.artifacts = Some(run.artifacts());
+        self.log = Some(run.log_path());
         self
     }
 }
 
+/// Adds a line to a run's log.
+pub(crate) fn write_log(log: &Path, text: &str) {
+    let time = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let file = fs_err::OpenOptions::new().create(true).append(true).open(log);
+    // A log that cannot be written must not end the trial; its measurements are elsewhere.
+    let _ = file.and_then(|mut file| writeln!(file, "{time} {text}"));
+}
+
 impl Services for Reporting {
     fn log(&self, level: u32, target: &str, message: &str) {
-        printer::line(&Said::Log { level, message: format!("{target}: {message}") });
+        let message = format!("{target}: {message}");
+        if let Some(log) = &self.log {
+            let names = ["", "error", "warning", "info", "debug"];
+            let name = names.get(level as usize).copied().unwrap_or_default();
+            write_log(log, &format!("{name}: {message}"));
+        }
+        printer::line(&Said::Log { level, message });
     }
 
     fn progress(&self, task: &str, done: u64, total: u64) {

@@ -186,14 +186,14 @@ fn run_trials(
     let mut chosen: Vec<usize> = pending.iter().map(|&index| plan.trials[index].variant).collect();
     chosen.sort_unstable();
     chosen.dedup();
-    match prepare::prepare(plan, &chosen, &STOP, &progress) {
+    let prepared = match prepare::prepare(plan, &chosen, &STOP, &progress) {
         Err(_) if STOP.load(Ordering::SeqCst) => {
             progress.close();
             return Ok(Report { stopped: true, ..Report::default() });
         }
         prepared => prepared?,
-    }
-    let files = write_trials(plan, pending)?;
+    };
+    let files = write_trials(plan, pending, &prepared)?;
     let mut running: Vec<Running> = pending
         .iter()
         .map(|&trial| Running {
@@ -237,7 +237,11 @@ fn label(plan: &Plan, trial: usize) -> String {
     format!("{} seed {}", plan.variants[trial.variant].name, trial.seed)
 }
 
-fn write_trials(plan: &Plan, pending: &[usize]) -> Result<Vec<PathBuf>, Failure> {
+fn write_trials(
+    plan: &Plan,
+    pending: &[usize],
+    prepared: &[prepare::Report],
+) -> Result<Vec<PathBuf>, Failure> {
     let folder = plan.workplace.home.join("trials");
     fs_err::create_dir_all(&folder)?;
     let overrides: Vec<String> = std::env::args().skip(1).collect();
@@ -249,9 +253,11 @@ fn write_trials(plan: &Plan, pending: &[usize]) -> Result<Vec<PathBuf>, Failure>
         let mut manifest = surroundings.clone();
         manifest["plugins"] = manifest::plugins(&variant.components);
         manifest["components"] = serde_json::to_value(&variant.components)?;
+        let report = prepared.iter().find(|(dataset, _)| *dataset == variant.spec.dataset);
         manifest["dataset"] = json!({
             "fingerprint": variant.checked.fingerprint,
             "sources": variant.checked.sources,
+            "prepared": report.map(|(_, report)| report),
         });
         manifest["parameters"] = json!(variant.checked.total());
         let threads = plan.threads();

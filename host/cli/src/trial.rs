@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::located::Located;
 use crate::manifest::peak_memory_bytes;
 use crate::printer;
-use crate::services::Reporting;
+use crate::services::{Reporting, write_log};
 use ablate_config::{ReportCheckpoint, Spec};
 use ablate_loader::Loader;
 use ablate_runs::{NewRun, Outcome, Run, Status, Store};
@@ -56,10 +56,13 @@ pub(crate) fn serve(file: &Path) -> Result<u8, Failure> {
     }
     let run = find_or_create(&store, &trial)?;
     printer::line(&Said::Run { id: run.id().to_string(), resumed_at: None });
+    let log = |text: &str| write_log(&run.log_path(), text);
+    log(&format!("started by process {}", std::process::id()));
     let start = Instant::now();
     match train(&trial, &run) {
         Ok(ablate_train::Outcome::Finished(finished)) => {
             record_end(&run, &finished)?;
+            log(&format!("finished after step {}", finished.steps));
             let finals = reported(&trial.spec, &finished);
             printer::line(&Said::Final { text: summary(&trial.spec, &finals) });
             let finals = finals.into_iter().map(stored).collect();
@@ -68,8 +71,12 @@ pub(crate) fn serve(file: &Path) -> Result<u8, Failure> {
             run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })?;
             Ok(0)
         }
-        Ok(ablate_train::Outcome::Stopped { .. }) => Ok(STOPPED as u8),
+        Ok(ablate_train::Outcome::Stopped { step }) => {
+            log(&format!("stopped after step {step}"));
+            Ok(STOPPED as u8)
+        }
         Err((kind, failure)) => {
+            log(&format!("failed: {}", failure.message));
             let error = ablate_runs::Failure {
                 kind,
                 message: failure.message.clone(),
@@ -122,7 +129,7 @@ fn failed(error: Error) -> Failed {
 }
 
 fn train(trial: &TrialFile, run: &Run) -> Result<ablate_train::Outcome, Failed> {
-    let services = Reporting::new(&trial.home, &STOP).with_artifacts(run.artifacts());
+    let services = Reporting::new(&trial.home, &STOP).with_run(run);
     let loader = Loader::new(services, trial.threads as u32);
     let mut factory = LoadedFactory::new(&loader, &trial.components);
     let bound = bind(&trial.spec, &mut factory).map_err(failed)?;
@@ -197,6 +204,7 @@ impl Recorder for RunRecorder<'_> {
     fn starts_after(&mut self, step: u64) -> Result<(), StorageError> {
         if step > 0 {
             let id = self.run.id().to_string();
+            write_log(&self.run.log_path(), &format!("goes on after step {step}"));
             printer::line(&Said::Run { id, resumed_at: Some(step) });
         }
         Ok(self.run.truncate_measurements_after(step)?)

@@ -229,6 +229,9 @@ impl Error {
             Self::UnknownGroup { known, .. } => vec![format!("there is {}", quoted(known))],
             Self::LossNotFinite { .. } | Self::GradientNotFinite { .. } => not_finite_hints(),
             Self::Tensor { problem } if problem.kind == ErrorKind::NOT_FINITE => not_finite_hints(),
+            Self::Component { source, .. } if source.kind == ErrorKind::NOT_FINITE => {
+                not_finite_hints()
+            }
             _ => Vec::new(),
         }
     }

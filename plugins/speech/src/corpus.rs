@@ -94,8 +94,9 @@ impl Corpus {
         Ok(self.prepared()?.report.clone())
     }
 
+    /// Identity of the batches, from the contents of the files; decodes nothing.
     pub(crate) fn fingerprint(&self) -> Result<String, Error> {
-        Ok(self.prepared()?.fingerprint.clone())
+        prepare::fingerprint(self)
     }
 
     pub(crate) fn splits(&self) -> Vec<String> {

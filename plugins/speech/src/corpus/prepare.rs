@@ -21,7 +21,6 @@ const LISTED: usize = 100;
 /// Clips by split, in the order of the assignment's splits.
 pub(crate) struct Prepared {
     pub(crate) splits: Vec<Vec<Clip>>,
-    pub(crate) fingerprint: String,
     pub(crate) report: Value,
     pub(crate) cache: FeatureCache,
 }
@@ -97,10 +96,37 @@ impl Prepared {
         }
         corpus.check_unreadable(&unreadable)?;
         let splits = corpus.collect(clips)?;
-        let fingerprint = corpus.hash(&splits);
         let report = corpus.report(&splits, &unreadable);
-        Ok(Self { splits, fingerprint, report, cache })
+        Ok(Self { splits, report, cache })
     }
+}
+
+/// Identity of the batches: ids, speakers, splits, file contents and what is made of them, but not
+/// where the files are. Hashes of unchanged files are remembered beside the features.
+///
+/// A file that cannot be decoded counts with its content too: whether it is left out follows from
+/// that and from the configuration.
+pub(crate) fn fingerprint(corpus: &Corpus) -> Result<String, Error> {
+    let failed = |error: ablate_audio::Error| Error::from_error(ErrorKind::DATA, &error);
+    let cache = FeatureCache::open(&corpus.cache).map_err(failed)?;
+    let settings = json!([
+        "speech",
+        REVISION,
+        ablate_audio::CACHE_REVISION,
+        corpus.extraction.config,
+        corpus.max_frames,
+        corpus.config.crop,
+        corpus.config.skip_unreadable
+    ]);
+    let mut hash = Sha256::new_with_prefix(settings.to_string());
+    for (name, indices) in corpus.assignment.splits() {
+        for &index in indices {
+            let Recording { id, path, .. } = &corpus.recordings[index];
+            let content = cache.content_hash(path).map_err(failed)?;
+            hash.update(json!([name, id, corpus.speakers[index], content]).to_string());
+        }
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 impl Corpus {
@@ -167,28 +193,6 @@ impl Corpus {
             Ok(split)
         };
         self.assignment.splits().map(split).collect()
-    }
-
-    /// Identity of the batches: ids, speakers, splits, file contents and what is made of them, but
-    /// not where the files are.
-    fn hash(&self, splits: &[Vec<Clip>]) -> String {
-        let settings = json!([
-            "speech",
-            REVISION,
-            ablate_audio::CACHE_REVISION,
-            self.extraction.config,
-            self.max_frames,
-            self.config.crop
-        ]);
-        let mut hash = Sha256::new_with_prefix(settings.to_string());
-        for ((name, _), clips) in self.assignment.splits().zip(splits) {
-            for clip in clips {
-                let id = &self.recordings[clip.recording].id;
-                let line = json!([name, id, self.speakers[clip.recording], clip.content]);
-                hash.update(line.to_string());
-            }
-        }
-        hex(&hash.finalize())
     }
 
     fn report(
