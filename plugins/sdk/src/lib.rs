@@ -4,21 +4,24 @@
 //! component traits and lists its components:
 //!
 //! ```
-//! use ablate_sdk::burn::module::Module;
+//! use ablate_sdk::burn::{self, module::Module, tensor::{Bool, Tensor}};
 //! use ablate_sdk::{Block, Build, Call, Contract, Error, NoConfig, Output, Tensors};
 //!
-//! /// Passes its input on.
+//! /// The largest value over time.
 //! #[derive(Module, Debug)]
-//! pub struct Same {}
+//! pub struct Max {}
 //!
-//! impl Block for Same {
+//! impl Block for Max {
 //!     type Config = NoConfig;
-//!     const NAME: &'static str = "same";
-//!     const ROLE: &'static str = "refiner";
-//!     const DOC: &'static str = "Passes its input on.";
+//!     const NAME: &'static str = "max";
+//!     const ROLE: &'static str = "pooling";
+//!     const DOC: &'static str = "The largest value over time.";
 //!
 //!     fn contract(_: &NoConfig) -> Result<Contract, Error> {
-//!         Ok(Contract::new().input("x: f32[B, D]").output("y: f32[B, D]"))
+//!         Ok(Contract::new()
+//!             .input("features: f32[B, T, D]")
+//!             .output("pooled: f32[B, 1, D]")
+//!             .output("mask: bool[B, 1]"))
 //!     }
 //!
 //!     fn new(_: &NoConfig, _: &mut Build) -> Result<Self, Error> {
@@ -26,12 +29,13 @@
 //!     }
 //!
 //!     fn forward(&self, inputs: Tensors, _: &Call) -> Result<Output, Error> {
-//!         Ok(Tensors::new().with("y", inputs.float::<2>("x")?).into())
+//!         let features = inputs.float::<3>("features")?;
+//!         let mask = Tensor::<2, Bool>::full([features.dims()[0], 1], true, &features.device());
+//!         Ok(Tensors::new().with("pooled", features.max_dim(1)).with("mask", mask).into())
 //!     }
 //! }
 //!
-//! # use ablate_sdk::burn;
-//! ablate_sdk::export_plugin!(ablate_plugin_same, [block Same]);
+//! ablate_sdk::export_plugin!(ablate_plugin_max, [block Max]);
 //! # fn main() {}
 //! ```
 //!
