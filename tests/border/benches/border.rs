@@ -79,8 +79,33 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The batch's values, made once: making them is no part of a step.
+struct Values {
+    features: Vec<f32>,
+    mask: Vec<bool>,
+}
+
+impl Values {
+    fn new() -> Self {
+        let inputs = BATCH.inputs(false);
+        let features = inputs[0].tensor.to_vec().expect("floats");
+        Self { features, mask: inputs[1].tensor.to_vec().expect("booleans") }
+    }
+
+    fn features(&self, name: &str) -> NamedTensor {
+        let shape = [BATCH.items, BATCH.frames, BATCH.size];
+        NamedTensor::new(name, Tensor::from_vec(self.features.clone(), &shape))
+    }
+
+    fn mask(&self) -> NamedTensor {
+        let shape = [BATCH.items, BATCH.frames];
+        NamedTensor::new("mask", Tensor::from_vec(self.mask.clone(), &shape))
+    }
+}
+
 /// One program, one graph.
 struct Native {
+    values: Values,
     model: RqVae,
     pooling: SharedDifferentiable,
     loss: MaskedMse,
@@ -99,17 +124,15 @@ impl Native {
         let mut build = testing::build("loss", 7, &[], Vec::new()).expect("flex");
         let loss = MaskedMse::new(&NoConfig::default(), &mut build).expect("the loss can be made");
         let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-2).init();
-        Self { model, pooling, loss, optimizer }
+        Self { values: Values::new(), model, pooling, loss, optimizer }
     }
 
     fn step(&mut self, step: u64) {
         let device = Device::flex();
-        let inputs = BATCH.inputs(false);
-        let features = inputs[0].tensor.to_vec::<f32>().expect("floats");
+        let features = self.values.features.clone();
         let shape = [BATCH.items, BATCH.frames, BATCH.size];
         let features = BurnTensor::<3>::from_data(TensorData::new(features, shape), &device);
-        let mask = inputs[1].tensor.to_vec::<bool>().expect("booleans");
-        let mask = TensorData::new(mask, [BATCH.items, BATCH.frames]);
+        let mask = TensorData::new(self.values.mask.clone(), [BATCH.items, BATCH.frames]);
         let mask = BurnTensor::<2, Bool>::from_data(mask, &device).autodiff();
         let features = features.autodiff();
         let call = testing::training_call(step, 1000 + step);
@@ -142,6 +165,7 @@ fn pooling(side: &Side) -> SharedDifferentiable {
 
 /// Three libraries and the host's handles.
 struct Foreign {
+    values: Values,
     model: SharedDifferentiable,
     pooling: SharedDifferentiable,
     loss: SharedDifferentiable,
@@ -156,11 +180,11 @@ impl Foreign {
         let model = model.with(&[("pooling", &pooling, false)]).expect("the model can be made");
         let loss = made(&*side.losses, Kind::LOSS, "masked-mse", "{}", "loss");
         let loss = loss.with(&[]).expect("the loss can be made");
-        Self { model, pooling, loss }
+        Self { values: Values::new(), model, pooling, loss }
     }
 
     fn step(&self, step: u64) {
-        let inputs = BATCH.inputs(false);
+        let inputs = [self.values.features("features"), self.values.mask()].into_iter().collect();
         let call = Call { seed: 1000 + step, ..training(step) };
         let output = self.model.forward(call.clone(), inputs).into_result().expect("a forward");
         let mut context = output.context.into_option().expect("a context");
@@ -175,12 +199,10 @@ impl Foreign {
         }
         let (index, mut prediction) = prediction.expect("an output");
         prediction.set_needs_grad(true);
-        let mut batch = BATCH.inputs(false).into_iter();
-        let (features, mask) = (batch.next().expect("features"), batch.next().expect("a mask"));
         let inputs = [
             NamedTensor::new("prediction", prediction),
-            NamedTensor::new("target", features.tensor),
-            mask,
+            self.values.features("target"),
+            self.values.mask(),
         ];
         let loss = self.loss.forward(call, inputs.into_iter().collect()).into_result();
         let mut loss = loss.expect("a loss").context.into_option().expect("a context");
