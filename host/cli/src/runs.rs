@@ -133,7 +133,8 @@ fn text(run: &Run) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn measurement(value: &Measurement) -> String {
+/// One final value as a line: split, metric, value, unit.
+pub(crate) fn measurement(value: &Measurement) -> String {
     let unit = value.unit.as_deref().unwrap_or_default();
     format!("{:<6} {:<34} {:>12.6} {unit}", value.split, value.metric, value.value)
 }

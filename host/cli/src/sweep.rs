@@ -5,6 +5,7 @@ use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::plan::{Plan, Scope, plan};
 use crate::progress::Progress;
+use crate::runs::measurement;
 use crate::table::as_typed;
 use crate::trial::{CRASH, ELSEWHERE, STOPPED, TrialFile};
 use crate::{manifest, prepare, printer, table};
@@ -78,13 +79,8 @@ pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
     } else {
         let mut text = String::new();
         for value in &finals {
-            let unit = value.unit.as_deref().unwrap_or_default();
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "{:<6} {:<34} {:>12.6} {unit}",
-                value.split, value.metric, value.value
-            );
+            let _ = writeln!(text, "{}", measurement(value));
         }
         printer::data(&text);
     }
