@@ -40,6 +40,7 @@ mod measurement;
 mod outcome;
 mod run;
 mod store;
+mod sweep_record;
 
 pub use crate::{
     checkpoint::Checkpoint,
@@ -51,4 +52,5 @@ pub use crate::{
     outcome::{Failure, Outcome, RunResult, Status},
     run::{NewRun, Run},
     store::{Filter, RunSummary, Store},
+    sweep_record::{SweepRecord, TrialRecord, VariantRecord},
 };
