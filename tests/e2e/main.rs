@@ -7,11 +7,17 @@ mod errors;
 mod failing;
 mod harness;
 mod identity;
+mod limits;
+mod plain;
+mod plain_library;
 mod plugins;
 mod processes;
+mod reproduce;
+mod recovery;
 mod resume;
 mod shared;
 mod sweep;
+mod tables;
 mod terminal;
 
 // A dependency that nothing names would be left out, and with it the library that tests load.

@@ -31,15 +31,20 @@ fn json_of_a_sweep_and_of_its_table_has_the_documented_fields() {
     let table = place.ablate(&["table", "pooling", "--format", "json"]).expect(0);
     assert_eq!(swept.raw, table.raw);
     let json = table.json();
-    assert_eq!(keys(&json), ["baseline", "complete", "experiment", "rows", "seeds"]);
+    let expected = [
+        "baseline", "checkpoint", "complete", "experiment", "friedman", "interactions", "iqm",
+        "missing", "notes", "ranks", "rows", "seeds", "stamp", "test_variants",
+    ];
+    assert_eq!(keys(&json), expected);
     assert_eq!(json["experiment"], "pooling");
     assert_eq!(json["baseline"], "attentive");
     assert_eq!(json["seeds"], serde_json::json!([0, 1]));
     assert_eq!(json["complete"], true);
     let rows = json["rows"].as_array().unwrap();
     let expected = [
-        "ci_high", "ci_low", "delta", "mean", "metric", "n", "p", "p_holm", "runs", "sd", "split",
-        "variant",
+        "ci_high", "ci_low", "cohen_d", "delta", "group", "hedges_g", "iqm", "iqm_high", "iqm_low",
+        "mean", "metric", "n", "p", "p_holm", "pairs", "pruned", "rank", "runs", "sd", "seeds",
+        "split", "values", "variant",
     ];
     for row in rows {
         assert_eq!(keys(row), expected);
@@ -95,7 +100,8 @@ fn the_table_comes_in_every_format_with_the_same_numbers() {
     let csv = place.ablate(&["table", "pooling", "--format", "csv"]).expect(0).raw;
     let json = place.ablate(&["table", "pooling", "--format", "json"]).expect(0).json();
     let mut lines = csv.lines();
-    let header = "variant,metric,split,n,mean,sd,delta,ci_low,ci_high,p,p_holm,runs";
+    let header = "variant,metric,split,n,mean,sd,delta,ci_low,ci_high,p,p_holm,group,pairs,cohen_d,\
+                  hedges_g,rank,iqm,iqm_low,iqm_high,pruned,seeds,values,runs";
     assert_eq!(lines.next(), Some(header));
     for (line, row) in lines.zip(json["rows"].as_array().unwrap()) {
         let fields: Vec<&str> = line.split(',').collect();

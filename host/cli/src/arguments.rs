@@ -19,12 +19,21 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Print the ablation table of an experiment
     Table(TableArguments),
+    /// Draw learning curves, differences to the baseline, and heat maps as SVG and PNG
+    Plot(PlotArguments),
     /// Show the resolved spec, components, contracts and parameter counts; runs nothing
     Describe(DescribeArguments),
     /// List runs, newest first
     Runs(RunsArguments),
     /// Show one run
     Show(ShowArguments),
+    /// Show what differs between two runs: spec, plugins, data, machine, result
+    Diff(DiffArguments),
+    /// Show what a run and its attempts wrote while they ran
+    Logs(LogsArguments),
+    /// Run a finished run again from what it wrote down, and compare (0 equal, 1 different, 2 could
+    /// not)
+    Reproduce(ReproduceArguments),
     /// Installed plugins and their components
     #[command(subcommand)]
     Plugins(PluginsCommand),
@@ -56,6 +65,9 @@ pub(crate) struct ExperimentArguments {
     /// Device of the trials, such as `flex`
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// Pin the plugins as they are now in `ablate.lock` beside the experiment
+    #[arg(long)]
+    pub(crate) update_lock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -90,8 +102,108 @@ pub(crate) struct SweepArguments {
 pub(crate) struct TableArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
+    #[command(flatten)]
+    pub(crate) view: ViewArguments,
+    /// Compare the tables of the experiment in a LaTeX or Markdown file with what they are now
+    /// (0 all fresh, 1 not)
+    #[arg(long, value_name = "FILE", conflicts_with = "ViewArguments")]
+    pub(crate) check: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: TableFormat,
+}
+
+/// What a table shows, and how it is laid out.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ViewArguments {
+    /// Splits side by side, such as `valid,test` [default: that of the report]
+    #[arg(long, value_delimiter = ',', value_name = "SPLIT")]
+    pub(crate) split: Vec<String>,
+    /// Only these metrics, such as `snr,loss`
+    #[arg(long, value_delimiter = ',', value_name = "METRIC")]
+    pub(crate) metrics: Vec<String>,
+    /// One row per value of this key, such as `model.pooling.use`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) by: Option<String>,
+    /// The values of this key side by side, such as `dataset.use`; with `--by` a table of means
+    #[arg(long, value_name = "KEY")]
+    pub(crate) columns: Option<String>,
+    /// Only variants with this value; several values of a key are alternatives
+    #[arg(long = "where", value_name = "KEY=VALUE")]
+    pub(crate) filters: Vec<String>,
+    /// Interquartile means with bootstrap intervals too
+    #[arg(long)]
+    pub(crate) iqm: bool,
+    /// Ranks and Friedman's test too
+    #[arg(long)]
+    pub(crate) ranks: bool,
+    /// Accept variants with different numbers of seeds
+    #[arg(long)]
+    pub(crate) allow_unequal: bool,
+}
+
+impl ViewArguments {
+    /// The words that ask for this view, without what has no effect.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut value = |option: &str, value: String| words.extend([option.to_owned(), value]);
+        if !self.split.is_empty() {
+            value("--split", self.split.join(","));
+        }
+        if !self.metrics.is_empty() {
+            value("--metrics", self.metrics.join(","));
+        }
+        self.by.iter().for_each(|key| value("--by", key.clone()));
+        self.columns.iter().for_each(|key| value("--columns", key.clone()));
+        self.filters.iter().for_each(|filter| value("--where", filter.clone()));
+        let flags =
+            [(self.iqm, "--iqm"), (self.ranks, "--ranks"), (self.allow_unequal, "--allow-unequal")];
+        words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).to_owned()));
+        words
+    }
+
+    /// The view that these words ask for.
+    pub(crate) fn from_words(words: &[String]) -> Result<Self, String> {
+        #[derive(Parser)]
+        #[command(no_binary_name = true)]
+        struct Words {
+            #[command(flatten)]
+            view: ViewArguments,
+        }
+        let parsed = Words::try_parse_from(words).map_err(|error| {
+            error.to_string().lines().next().unwrap_or_default().to_owned()
+        })?;
+        Ok(parsed.view)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlotArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    /// Folder of the pictures; files of the same names are replaced [default: plots/EXPERIMENT]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Which pictures
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: PlotKind,
+    /// Only these metrics, such as `snr,loss`
+    #[arg(long, visible_alias = "metric", value_delimiter = ',', value_name = "METRIC")]
+    pub(crate) metrics: Vec<String>,
+    /// Only these splits [default: train and valid for curves, else that of the report]
+    #[arg(long, value_delimiter = ',', value_name = "SPLIT")]
+    pub(crate) split: Vec<String>,
+    /// What learning curves are drawn over
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) x: PlotOver,
+    /// Draw over these keys: two for a heat map, across and up, or one of numbers for a line
+    /// [default: what the variants differ in]
+    #[arg(long, value_delimiter = ',', value_name = "KEY")]
+    pub(crate) axes: Vec<String>,
+    /// Which files
+    #[arg(long = "as", value_enum, default_value_t, value_name = "FILES")]
+    pub(crate) files: PlotFiles,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -109,11 +221,37 @@ pub(crate) struct DescribeArguments {
 pub(crate) struct RunsArguments {
     /// Only runs of this experiment
     pub(crate) experiment: Option<String>,
+    /// Only runs of this experiment
+    #[arg(long = "experiment", value_name = "EXPERIMENT", conflicts_with = "experiment")]
+    pub(crate) of_experiment: Option<String>,
+    /// Only runs of this variant
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// Only runs that stand so
+    #[arg(long, value_enum)]
+    pub(crate) status: Option<RunStatus>,
     /// At most so many
     #[arg(long, short = 'n', default_value_t = 40)]
     pub(crate) limit: usize,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// Where a run stands, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunStatus {
+    /// A process works on it
+    Running,
+    /// Finished
+    Done,
+    /// Ended with an error
+    Failed,
+    /// Without an end, and nobody works on it: stopped, pruned, or its process died
+    Lost,
+    /// Lost, but asked to stop: it goes on from where it is
+    Stopped,
+    /// Lost, because its variant had no prospect of winning
+    Pruned,
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +260,55 @@ pub(crate) struct ShowArguments {
     pub(crate) run: String,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// Beginning of the id of a run, EXPERIMENT:VARIANT:SEED, or a run's folder
+    pub(crate) left: String,
+    /// The run to compare it with
+    pub(crate) right: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    /// Beginning of the id of a run, EXPERIMENT:VARIANT:SEED, or a run's folder
+    pub(crate) run: String,
+    /// Number of the attempt [default: the newest]
+    #[arg(long)]
+    pub(crate) attempt: Option<u32>,
+    /// Go on until the run has ended
+    #[arg(long, short, conflicts_with = "format")]
+    pub(crate) follow: bool,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReproduceArguments {
+    /// Beginning of the id of a run, EXPERIMENT:VARIANT:SEED, or a run's folder
+    pub(crate) run: String,
+    /// Let values differ by this much of the larger one, such as 1e-6 [default: every bit counts]
+    #[arg(long, value_name = "RELATIVE", value_parser = tolerance)]
+    pub(crate) tolerance: Option<f64>,
+    /// Use the plugins that are installed now, not those that the run used
+    #[arg(long)]
+    pub(crate) current: bool,
+    /// Keep the reproduction in `reproductions/` under the run's folder
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// A relative tolerance.
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("expected a number that is not negative, such as 1e-6".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +339,14 @@ pub(crate) enum PluginsCommand {
 pub(crate) enum RegistryCommand {
     /// Make the index of runs anew from the run folders
     Rebuild,
+    /// Remove libraries that no run and no installed plugin refers to
+    Gc {
+        /// Say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Print where runs, plugins and caches lie
     Path,
 }
@@ -178,4 +373,39 @@ pub(crate) enum TableFormat {
     Csv,
     /// For programs
     Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlotKind {
+    /// All that fit the experiment
+    #[default]
+    All,
+    /// Learning curves: mean and band over seeds
+    Curves,
+    /// Differences to the baseline with their intervals
+    Forest,
+    /// A heat map over two keys that make a grid
+    Heatmap,
+    /// A line over a key of numbers
+    Axis,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlotOver {
+    /// Optimizer steps
+    #[default]
+    Step,
+    /// Passes over the train split; what is measured more often is averaged
+    Epoch,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlotFiles {
+    /// Vectors, with text as text
+    Svg,
+    /// Pixels, 300 to the inch
+    Png,
+    /// SVG and PNG
+    #[default]
+    Both,
 }

@@ -1,11 +1,12 @@
-//! Checking all variants in one child process: contracts, parameter counts, the data's identity.
+//! Checking all variants in one child process: the data's identity, contracts, parameter counts.
 
 use crate::child::{self, Said};
-use crate::factory::LoadedFactory;
+use crate::factory::{Contracts, LoadedFactory};
 use crate::failure::Failure;
 use crate::located::Located;
 use crate::printer;
 use crate::services::Reporting;
+use ablate_abi::v1::SharedDataset;
 use ablate_config::{ComponentSpec, Spec};
 use ablate_loader::Loader;
 use ablate_train::{Bound, assemble, bind, parameters};
@@ -16,10 +17,29 @@ use std::sync::atomic::AtomicBool;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// How far variants are looked at; each includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Depth {
+    /// The identity of the data: enough to find runs.
+    #[default]
+    Data,
+    /// The contracts of all components unify.
+    Contracts,
+    /// The components, made and thrown away: contracts for people, parameter counts, and what only a
+    /// constructor sees.
+    Parts,
+}
+
 /// The variants to check.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CheckRequest {
     pub(crate) home: PathBuf,
+    pub(crate) depth: Depth,
+    /// Whether an error has to say which variant it is about.
+    pub(crate) several: bool,
+    /// Components of the variants, each once.
+    pub(crate) components: Vec<Located>,
     pub(crate) variants: Vec<VariantRequest>,
 }
 
@@ -28,14 +48,17 @@ pub(crate) struct CheckRequest {
 pub(crate) struct VariantRequest {
     pub(crate) name: String,
     pub(crate) spec: Spec,
-    pub(crate) components: Vec<Located>,
+    /// Positions in [`CheckRequest::components`].
+    pub(crate) components: Vec<usize>,
+    /// What is known of its data, which is not asked for again.
+    pub(crate) data: Option<Data>,
 }
 
-/// What is known of a variant once its components have been made.
+/// What is known of a variant.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CheckedVariant {
-    /// Trainable parameters by component path.
-    pub(crate) parameters: Vec<(String, u64)>,
+    /// Trainable parameters by component path; `None` if they were not counted.
+    pub(crate) parameters: Option<Vec<(String, u64)>>,
     pub(crate) contracts: Vec<ContractLine>,
     /// Identity of the data.
     pub(crate) fingerprint: String,
@@ -55,15 +78,26 @@ pub(crate) struct ContractLine {
     pub(crate) shape: Vec<Value>,
 }
 
+/// All of a spec that is looked at: variants with equal keys need only one look.
+pub(crate) fn key(depth: Depth, spec: &Spec) -> Result<String, Failure> {
+    let Spec { device, dataset, model, blocks, losses, metrics, .. } = spec;
+    Ok(match depth {
+        Depth::Data => serde_json::to_string(&(device, dataset))?,
+        _ => serde_json::to_string(&(device, dataset, model, blocks, losses, metrics))?,
+    })
+}
+
 impl CheckedVariant {
     /// Trainable parameters of the whole variant.
-    pub(crate) fn total(&self) -> u64 {
-        self.parameters.iter().map(|(_, count)| count).sum()
+    pub(crate) fn total(&self) -> Option<u64> {
+        let parameters = self.parameters.as_ref()?;
+        Some(parameters.iter().map(|(_, count)| count).sum())
     }
 
     /// Trainable parameters of the component at `path`.
     pub(crate) fn parameters_of(&self, path: &str) -> u64 {
-        self.parameters.iter().find(|(known, _)| known == path).map_or(0, |(_, count)| *count)
+        let parameters = self.parameters.as_deref().unwrap_or_default();
+        parameters.iter().find(|(known, _)| known == path).map_or(0, |(_, count)| *count)
     }
 }
 
@@ -73,13 +107,22 @@ pub(crate) fn serve() -> Result<u8, Failure> {
     child::serve(|| {
         let request: CheckRequest = child::request()?;
         let loader = Loader::new(Reporting::new(&request.home, &STOP), 1);
-        let mut fingerprints: Vec<(ComponentSpec, String, Vec<String>)> = Vec::new();
+        let mut checker = Checker {
+            loader: &loader,
+            depth: request.depth,
+            contracts: Contracts::default(),
+            fingerprints: Vec::new(),
+        };
         let mut checked = Vec::with_capacity(request.variants.len());
         for variant in &request.variants {
-            let answer = check(variant, &loader, &mut fingerprints);
-            let several = request.variants.len() > 1;
-            checked.push(answer.map_err(|mut failure| {
-                if several {
+            let components: Vec<Located> =
+                variant.components.iter().map(|index| request.components[*index].clone()).collect();
+            if let Some(data) = &variant.data {
+                checker.know(&variant.spec.dataset, data);
+            }
+            let looked = checker.look(&variant.spec, &components);
+            checked.push(looked.map_err(|mut failure| {
+                if request.several {
                     failure.message = format!("variant `{}`: {}", variant.name, failure.message);
                 }
                 failure
@@ -89,33 +132,67 @@ pub(crate) fn serve() -> Result<u8, Failure> {
     })
 }
 
-fn check(
-    variant: &VariantRequest,
-    loader: &Loader,
-    fingerprints: &mut Vec<(ComponentSpec, String, Vec<String>)>,
-) -> Result<CheckedVariant, Failure> {
-    let spec = &variant.spec;
-    let mut factory = LoadedFactory::new(loader, &variant.components);
-    let bound = bind(spec, &mut factory)?;
-    let parts = assemble(spec, bound, 0, &mut factory)?;
-    let known = fingerprints.iter().find(|(dataset, _, _)| *dataset == spec.dataset);
-    let (fingerprint, sources) = if let Some((_, fingerprint, sources)) = known {
-        (fingerprint.clone(), sources.clone())
-    } else {
-        let name = &spec.dataset.name;
-        printer::line(&Said::Entering(format!("the fingerprint of dataset `{name}`")));
-        let failed = |error| Failure::from_plugin("dataset", name, &error);
-        let dataset = parts.dataset();
-        let fingerprint = dataset.fingerprint().into_result().map_err(failed)?.into_string();
-        let sources = dataset.sources().into_result().map_err(failed)?;
-        let sources: Vec<String> = sources.into_iter().map(Into::into).collect();
-        fingerprints.push((spec.dataset.clone(), fingerprint.clone(), sources.clone()));
-        (fingerprint, sources)
-    };
-    let contracts = contract_lines(parts.bound(), &variant.components);
-    let counts = parameters(&parts)?;
-    let parameters = counts.into_iter().map(|count| (count.path, count.trainable)).collect();
-    Ok(CheckedVariant { parameters, contracts, fingerprint, sources })
+/// What a dataset says about its data: fingerprint and sources.
+pub(crate) type Data = (String, Vec<String>);
+
+struct Checker<'a> {
+    loader: &'a Loader,
+    depth: Depth,
+    contracts: Contracts,
+    fingerprints: Vec<(ComponentSpec, Data)>,
+}
+
+impl Checker<'_> {
+    fn know(&mut self, dataset: &ComponentSpec, data: &Data) {
+        if !self.fingerprints.iter().any(|(known, _)| known == dataset) {
+            self.fingerprints.push((dataset.clone(), data.clone()));
+        }
+    }
+
+    fn look(&mut self, spec: &Spec, components: &[Located]) -> Result<CheckedVariant, Failure> {
+        let contracts = std::mem::take(&mut self.contracts);
+        let mut factory = LoadedFactory::new(self.loader, components).with_contracts(contracts);
+        let mut checked = CheckedVariant {
+            parameters: None,
+            contracts: Vec::new(),
+            fingerprint: String::new(),
+            sources: Vec::new(),
+        };
+        let mut parts = None;
+        if self.depth >= Depth::Contracts {
+            let bound = bind(spec, &mut factory)?;
+            if self.depth == Depth::Parts {
+                checked.contracts = contract_lines(&bound, components);
+                let made = assemble(spec, bound, 0, &mut factory)?;
+                let counts = parameters(&made)?;
+                let counts = counts.into_iter().map(|count| (count.path, count.trainable));
+                checked.parameters = Some(counts.collect());
+                parts = Some(made);
+            }
+        }
+        let known = self.fingerprints.iter().find(|(known, _)| *known == spec.dataset);
+        (checked.fingerprint, checked.sources) = if let Some((_, data)) = known {
+            data.clone()
+        } else {
+            let name = &spec.dataset.name;
+            let data = match &parts {
+                Some(parts) => data(name, parts.dataset())?,
+                None => data(name, &factory.dataset(spec)?)?,
+            };
+            self.fingerprints.push((spec.dataset.clone(), data.clone()));
+            data
+        };
+        self.contracts = factory.into_contracts();
+        Ok(checked)
+    }
+}
+
+fn data(name: &str, dataset: &SharedDataset) -> Result<Data, Failure> {
+    printer::line(&Said::Entering(format!("the fingerprint of dataset `{name}`")));
+    let failed = |error| Failure::from_plugin("dataset", name, &error);
+    let fingerprint = dataset.fingerprint().into_result().map_err(failed)?.into_string();
+    let sources = dataset.sources().into_result().map_err(failed)?;
+    Ok((fingerprint, sources.into_iter().map(Into::into).collect()))
 }
 
 fn contract_lines(bound: &Bound, components: &[Located]) -> Vec<ContractLine> {

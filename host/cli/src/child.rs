@@ -27,8 +27,12 @@ pub(crate) enum Said {
     Run { id: String, resumed_at: Option<u64> },
     /// How far training is.
     Step { epoch: u64, epochs: u64, step: u64, steps: u64, loss: f64 },
-    /// What a finished trial measured, in one line.
-    Final { text: String },
+    /// A value that was measured while training.
+    Measured { metric: String, split: String, value: f64 },
+    /// What a finished trial measured, in one line, and the value that decides.
+    Final { text: String, objective: Option<f64> },
+    /// The trial failed; `kind` is a class of failures.
+    TrialFailed { kind: String, failure: Failure },
     /// A line for people.
     Log { level: u32, message: String },
     /// The answer.

@@ -1,6 +1,7 @@
 //! `ablate describe`: what an experiment means, without running it.
 
 use crate::arguments::{DescribeArguments, Format};
+use crate::check::Depth;
 use crate::failure::Failure;
 use crate::plan::{Plan, PlannedVariant, Scope, plan};
 use crate::printer;
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 pub(crate) fn describe(arguments: DescribeArguments) -> Result<u8, Failure> {
-    let scope = Scope { variant: arguments.variant.as_deref(), ..Scope::default() };
+    let variant = arguments.variant.as_deref();
+    let scope = Scope { variant, depth: Depth::Parts, ..Scope::default() };
     let plan = plan(&arguments.experiment, scope)?;
     if arguments.format == Format::Json {
         printer::json(&to_json(&plan))?;
@@ -59,9 +61,9 @@ fn variant_text(text: &mut String, variant: &PlannedVariant) {
     let role = if variant.baseline { " (baseline)" } else { "" };
     // Writing to a string cannot fail.
     let _ =
-        writeln!(text, "\n{}{role}: {} parameters", variant.name, grouped(variant.checked.total()));
-    for change in &variant.changes {
-        let _ = writeln!(text, "  sets {change}");
+        writeln!(text, "\n{}{role}: {} parameters", variant.name, grouped(variant.checked.total().unwrap_or(0)));
+    for (key, value) in &variant.set {
+        let _ = writeln!(text, "  sets {key} = {value}");
     }
     let width = variant.components.iter().map(|c| c.path.len()).max().unwrap_or(0);
     for component in &variant.components {

@@ -9,20 +9,35 @@ use ablate_config::Spec;
 use ablate_loader::{Library, Loader};
 use ablate_train::{Describe, Factory};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+/// Contracts by library, kind, name and config: most variants share most of them.
+pub(crate) type Contracts = HashMap<(String, u32, String, String), Value>;
 
 /// Makes the components of one variant.
 pub(crate) struct LoadedFactory<'a> {
     loader: &'a Loader,
     components: &'a [Located],
+    contracts: Contracts,
     /// Slots of components, from the descriptions of their plugins.
     descriptions: BTreeMap<String, Value>,
 }
 
 impl<'a> LoadedFactory<'a> {
     pub(crate) fn new(loader: &'a Loader, components: &'a [Located]) -> Self {
-        Self { loader, components, descriptions: BTreeMap::new() }
+        Self { loader, components, contracts: Contracts::new(), descriptions: BTreeMap::new() }
+    }
+
+    /// With contracts that are known from other variants.
+    pub(crate) fn with_contracts(mut self, contracts: Contracts) -> Self {
+        self.contracts = contracts;
+        self
+    }
+
+    /// The contracts that were asked for.
+    pub(crate) fn into_contracts(self) -> Contracts {
+        self.contracts
     }
 
     fn located(
@@ -84,11 +99,18 @@ impl Describe for LoadedFactory<'_> {
         role: Option<&str>,
         config: &Value,
     ) -> Result<Value, PluginError> {
+        let config = config.to_string();
+        let located = self.located(kind, name, role)?;
+        let key = (located.sha256.clone(), kind.0, name.to_owned(), config);
+        if let Some(contract) = self.contracts.get(&key) {
+            return Ok(contract.clone());
+        }
         printer::line(&Said::Entering(format!("the contract of {} `{name}`", kind.name())));
-        let library = self.library(kind, name, role)?;
-        let text = library.contract(kind, name, &config.to_string())?;
-        serde_json::from_str(&text)
-            .map_err(|error| PluginError::contract(format!("the contract is no JSON: {error}")))
+        let text = self.library(kind, name, role)?.contract(kind, name, &key.3)?;
+        let contract: Value = serde_json::from_str(&text)
+            .map_err(|error| PluginError::contract(format!("the contract is no JSON: {error}")))?;
+        self.contracts.insert(key, contract.clone());
+        Ok(contract)
     }
 
     fn slot_role(

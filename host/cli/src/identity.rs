@@ -4,12 +4,12 @@ use crate::failure::Failure;
 use crate::located::Located;
 use ablate_config::{Schemas, Spec, identity_json, input_files};
 use ablate_train::RESULTS_REV;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What trials of one variant share; a seed makes it an identity.
-pub(crate) struct VariantIdentity(Value);
+/// What trials of one variant share, as JSON text; a seed makes it an identity.
+pub(crate) struct VariantIdentity(String);
 
 impl VariantIdentity {
     /// From the spec, the bytes of the plugins that it uses, the data, and the files that it reads.
@@ -31,19 +31,20 @@ impl VariantIdentity {
             })?;
             files.insert(file.key.to_string(), hex(&Sha256::digest(bytes)));
         }
-        Ok(Self(json!({
+        let shared = json!({
             "results_rev": RESULTS_REV,
             "spec": identity_json(spec, schemas)?,
             "plugins": plugins,
             "dataset": fingerprint,
             "files": files,
-        })))
+        });
+        Ok(Self(shared.to_string()))
     }
 
     /// The identity of the trial with this seed: a sha256 in hexadecimal.
     pub(crate) fn of_seed(&self, seed: u64) -> String {
         let mut hash = Sha256::new();
-        hash.update(self.0.to_string());
+        hash.update(&self.0);
         hash.update(seed.to_le_bytes());
         hex(&hash.finalize())
     }

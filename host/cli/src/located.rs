@@ -1,13 +1,14 @@
 //! Which library each component of a spec comes from.
 
 use crate::failure::Failure;
-use ablate_catalog::{Catalog, Found, Kind};
+use ablate_catalog::{Catalog, Description, Found, Kind};
 use ablate_config::{ComponentSpec, SlotSpec, Spec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A component with its place in the spec and its library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Located {
     /// Place in the trial, such as `model.pooling`.
     pub(crate) path: String,
@@ -19,6 +20,33 @@ pub(crate) struct Located {
     pub(crate) version: String,
     pub(crate) library: PathBuf,
     pub(crate) sha256: String,
+    /// For manifests; a child has no need of it.
+    #[serde(skip)]
+    pub(crate) build: Arc<BuiltWith>,
+}
+
+/// What a library was built with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct BuiltWith {
+    pub(crate) rustc: String,
+    /// `None` for a plugin without Burn.
+    pub(crate) burn: Option<String>,
+    pub(crate) sdk: String,
+    pub(crate) target: String,
+    /// Whether it was built without optimization.
+    pub(crate) debug: bool,
+}
+
+impl From<&Description> for BuiltWith {
+    fn from(description: &Description) -> Self {
+        Self {
+            rustc: description.rustc.clone(),
+            burn: description.burn.clone(),
+            sdk: description.sdk.clone(),
+            target: description.target.clone(),
+            debug: description.debug,
+        }
+    }
 }
 
 /// Every component of `spec`, in the order of the spec, outer before inner.
@@ -61,6 +89,7 @@ impl Walk<'_> {
             version: plugin.description.version.clone(),
             library: plugin.library.clone(),
             sha256: plugin.sha256.clone(),
+            build: Arc::new(BuiltWith::from(&plugin.description)),
         });
         for (name, slot) in &spec.slots {
             let role = component.slots.iter().find(|slot| slot.name == *name);

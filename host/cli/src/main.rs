@@ -5,21 +5,36 @@ mod arguments;
 mod check;
 mod child;
 mod describe;
+mod diff;
+mod differences;
+mod edited;
+mod estimate;
 mod factory;
 mod failure;
+mod garbage;
+mod guide;
 mod identity;
 mod located;
+mod logs;
 mod manifest;
+mod objective;
 mod plan;
+mod plot;
 mod plugins;
 mod prepare;
 mod printer;
 mod probe;
 mod progress;
+mod recorded;
+mod reference;
 mod registry;
+mod replay;
+mod reproduce;
 mod runs;
 mod schemas;
+mod screen;
 mod services;
+mod session;
 mod sweep;
 mod table;
 mod trial;
@@ -55,9 +70,13 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Run(arguments) => sweep::run_one(arguments),
         Command::Sweep(arguments) => sweep::sweep(arguments),
         Command::Table(arguments) => table::table(arguments),
+        Command::Plot(arguments) => plot::plot(&arguments),
         Command::Describe(arguments) => describe::describe(arguments),
         Command::Runs(arguments) => runs::list(&arguments),
         Command::Show(arguments) => runs::show(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Logs(arguments) => logs::logs(&arguments),
+        Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Plugins(command) => plugins::plugins(command),
         Command::Registry(command) => registry::registry(&command),
         Command::Probe { library } => probe::probe(&library),

@@ -2,23 +2,36 @@
 //! (and built), its contracts unified, its data fingerprinted, its trials identified.
 
 use crate::arguments::ExperimentArguments;
-use crate::check::{CheckRequest, CheckedVariant, VariantRequest};
+use crate::check::{self, CheckRequest, CheckedVariant, Data, Depth, VariantRequest};
 use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::identity::VariantIdentity;
 use crate::located::{Located, locate};
+use crate::printer;
 use crate::progress::Progress;
 use crate::schemas::CatalogSchemas;
+use crate::sweep::counted;
 use crate::workplace::Workplace;
-use ablate_catalog::Freshness;
-use ablate_config::{Experiment, Layers, Spec, nearest, resolve};
+use ablate_catalog::{Freshness, Lock, Pin, Unpinned};
+use ablate_config::{Experiment, Layers, Spec, nearest};
+use ablate_runs::{SweepRecord, TrialRecord, VariantRecord};
 use ablate_sweep::{Variant, expand, trials};
+use chrono::{SubsecRound, Utc};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Where the components of all variants are asked for, they are made of so many; of more the contracts
+/// are proven.
+const MADE_AT_ONCE: usize = 50;
 
 /// An experiment ready to run.
 pub(crate) struct Plan {
     pub(crate) experiment: Experiment,
     pub(crate) workplace: Workplace,
     pub(crate) variants: Vec<PlannedVariant>,
+    /// The seeds that every variant has.
+    pub(crate) seeds: Vec<u64>,
     /// Seed by seed, all variants of one seed first.
     pub(crate) trials: Vec<PlannedTrial>,
 }
@@ -27,8 +40,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedVariant {
     pub(crate) name: String,
     pub(crate) baseline: bool,
-    /// Keys that it sets over the base spec, as text.
-    pub(crate) changes: Vec<String>,
+    /// What it sets over the base spec.
+    pub(crate) set: Vec<(String, Value)>,
     pub(crate) spec: Spec,
     pub(crate) components: Vec<Located>,
     pub(crate) checked: CheckedVariant,
@@ -36,6 +49,7 @@ pub(crate) struct PlannedVariant {
 }
 
 /// A trial with its identity.
+#[derive(Clone, Debug)]
 pub(crate) struct PlannedTrial {
     pub(crate) variant: usize,
     pub(crate) seed: u64,
@@ -52,52 +66,58 @@ pub(crate) struct Scope<'a> {
     /// Copy libraries into the store and plan with the copies: a rebuild half-way through a sweep
     /// then changes nothing.
     pub(crate) store: bool,
+    /// How far variants are looked at.
+    pub(crate) depth: Depth,
 }
 
 /// Everything up to the first step, without running anything.
 pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<Plan, Failure> {
     let experiment = load(arguments)?;
-    let mut variants = expand(&experiment)?;
+    let near = experiment.folder.clone();
+    let mut workplace = Workplace::open(&experiment.plugins, Some(&near))?;
+    let mut variants = expand_all(&experiment, &mut workplace)?;
     if let Some(name) = scope.variant {
         variants = choose(variants, name)?;
     }
-    let near = experiment.folder.clone();
-    let mut workplace = Workplace::open(&experiment.plugins, Some(&near))?;
-    let specs = resolve_all(&experiment, &variants, &mut workplace)?;
-    let mut located = Vec::with_capacity(specs.len());
-    for spec in &specs {
-        let mut components = locate(spec, &workplace.catalog)?;
-        if scope.store {
-            for component in &mut components {
-                let store = workplace.catalog.store();
-                component.library = store.store_library(&component.library, &component.sha256)?;
+    let mut stored: HashMap<String, PathBuf> = HashMap::new();
+    let mut located = Vec::with_capacity(variants.len());
+    for variant in &variants {
+        let mut components = locate(&variant.spec, &workplace.catalog)?;
+        for Located { library, sha256, .. } in components.iter_mut().filter(|_| scope.store) {
+            if !stored.contains_key(sha256) {
+                let place = workplace.catalog.store().store_library(library, sha256)?;
+                stored.insert(sha256.clone(), place);
             }
+            library.clone_from(&stored[sha256]);
         }
         located.push(components);
     }
-    let checked = check(&workplace, &variants, &specs, &located)?;
+    pin(&experiment.folder, &located, arguments.update_lock)?;
+    let looks = variants.iter().zip(&located).map(|(variant, components)| {
+        Look { name: &variant.name, spec: &variant.spec, components, data: None }
+    });
+    let many = variants.len() > MADE_AT_ONCE && scope.depth == Depth::Parts;
+    let depth = if many { Depth::Contracts } else { scope.depth };
+    let checked = check(&workplace, depth, looks)?;
     let schemas = CatalogSchemas::new(&workplace.catalog);
+    let seeds = scope.seed.map_or_else(|| experiment.sweep.seeds.first(), |seed| vec![seed]);
+    let trials = trials(&variants, &seeds);
     let mut planned = Vec::with_capacity(variants.len());
-    for (((variant, spec), components), checked) in
-        variants.iter().zip(specs).zip(located).zip(checked)
-    {
+    for ((variant, components), checked) in variants.into_iter().zip(located).zip(checked) {
+        let spec = variant.spec;
         let identity = VariantIdentity::new(&spec, &schemas, &components, &checked.fingerprint)?;
+        let set = variant.set.iter().map(|(key, value)| (key.to_string(), value.to_json()));
         planned.push(PlannedVariant {
-            name: variant.name.clone(),
+            name: variant.name,
             baseline: variant.baseline,
-            changes: variant
-                .set
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", value.to_json()))
-                .collect(),
+            set: set.collect(),
             spec,
             components,
             checked,
             identity,
         });
     }
-    let seeds = scope.seed.map_or_else(|| experiment.sweep.seeds.clone(), |seed| vec![seed]);
-    let trials = trials(&variants, &seeds)
+    let trials = trials
         .into_iter()
         .map(|trial| PlannedTrial {
             variant: trial.variant,
@@ -105,7 +125,28 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
             identity: planned[trial.variant].identity.of_seed(trial.seed),
         })
         .collect();
-    Ok(Plan { experiment, workplace, variants: planned, trials })
+    Ok(Plan { experiment, workplace, variants: planned, seeds, trials })
+}
+
+/// Refuses libraries that are not those of the lock beside the experiment, or pins them.
+fn pin(folder: &Path, located: &[Vec<Located>], update: bool) -> Result<(), Failure> {
+    let used: BTreeMap<&str, Pin> = located
+        .iter()
+        .flatten()
+        .map(|Located { plugin, version, sha256, .. }| {
+            let (name, version) = (plugin.clone(), version.clone());
+            (plugin.as_str(), Pin { name, version, sha256: sha256.clone() })
+        })
+        .collect();
+    let used: Vec<Pin> = used.into_values().collect();
+    if update {
+        for Unpinned { found, .. } in Lock::update(folder, &used)? {
+            printer::note(&format!("pinned plugin `{}` {}", found.name, found.version));
+        }
+    } else if let Some(lock) = Lock::read(folder)? {
+        lock.check(&used)?;
+    }
+    Ok(())
 }
 
 /// The experiment with what was typed and what the environment says put over it.
@@ -133,25 +174,24 @@ fn choose(variants: Vec<Variant>, name: &str) -> Result<Vec<Variant>, Failure> {
 
 /// Resolves every variant. Plugins of the workspace that are needed and not built, or older than
 /// their sources, are built first.
-fn resolve_all(
+fn expand_all(
     experiment: &Experiment,
-    variants: &[Variant],
     workplace: &mut Workplace,
-) -> Result<Vec<Spec>, Failure> {
+) -> Result<Vec<Variant>, Failure> {
     let mut built = false;
     loop {
-        let (result, unknown) = try_resolve(experiment, variants, workplace);
+        let (result, unknown) = try_expand(experiment, workplace);
         if built {
             return result;
         }
-        let used: Vec<String> = match &result {
-            Ok(specs) => specs
+        let used: BTreeSet<String> = match &result {
+            Ok(variants) => variants
                 .iter()
-                .filter_map(|spec| locate(spec, &workplace.catalog).ok())
+                .filter_map(|variant| locate(&variant.spec, &workplace.catalog).ok())
                 .flatten()
                 .map(|component| component.plugin)
                 .collect(),
-            Err(_) => Vec::new(),
+            Err(_) => BTreeSet::new(),
         };
         built = workplace.build_outdated(|plugin, freshness| {
             (unknown && matches!(freshness, Freshness::Missing)) || used.contains(&plugin.plugin)
@@ -162,61 +202,141 @@ fn resolve_all(
     }
 }
 
-/// The specs, and whether a name was asked for that no plugin has.
-fn try_resolve(
+/// The variants, and whether a name was asked for that no plugin has.
+fn try_expand(
     experiment: &Experiment,
-    variants: &[Variant],
     workplace: &Workplace,
-) -> (Result<Vec<Spec>, Failure>, bool) {
+) -> (Result<Vec<Variant>, Failure>, bool) {
     let schemas = CatalogSchemas::new(&workplace.catalog);
-    let mut specs = Vec::with_capacity(variants.len());
-    for variant in variants {
-        let spec = experiment.with(&variant.set).and_then(|tree| resolve(&tree, &schemas));
-        match spec {
-            Ok(spec) => specs.push(spec),
-            Err(error) => {
-                // A name that two plugins export is not an unknown name.
-                let failure = match schemas.take_error() {
-                    Some(other) => Failure::from(other),
-                    None => Failure::from(error),
-                };
-                return (Err(failure), schemas.met_unknown());
-            }
-        }
-    }
-    (Ok(specs), schemas.met_unknown())
+    let result = expand(experiment, &schemas).map_err(|error| match schemas.take_error() {
+        // A name that two plugins export is not an unknown name.
+        Some(other) => Failure::from(other),
+        None => Failure::from(error),
+    });
+    (result, schemas.met_unknown())
 }
 
-/// Contracts, parameter counts and fingerprints of all variants, from one child process.
-fn check(
+/// A variant to look at.
+struct Look<'a> {
+    name: &'a str,
+    spec: &'a Spec,
+    components: &'a [Located],
+    /// What is known of its data.
+    data: Option<Data>,
+}
+
+/// What one child process finds out about variants.
+fn check<'a>(
     workplace: &Workplace,
-    variants: &[Variant],
-    specs: &[Spec],
-    located: &[Vec<Located>],
+    depth: Depth,
+    looks: impl Iterator<Item = Look<'a>>,
 ) -> Result<Vec<CheckedVariant>, Failure> {
-    let variants = variants.iter().zip(specs).zip(located);
-    let request = CheckRequest {
-        home: workplace.home.clone(),
-        variants: variants
-            .map(|((variant, spec), components)| VariantRequest {
-                name: variant.name.clone(),
-                spec: spec.clone(),
-                components: components.clone(),
-            })
-            .collect(),
-    };
+    let mut positions: HashMap<&Located, usize> = HashMap::new();
+    let mut components: Vec<Located> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut requests = Vec::new();
+    let mut shared = Vec::new();
+    for look in looks {
+        let key = check::key(depth, look.spec)?;
+        shared.push(*known.entry(key).or_insert(requests.len()));
+        if shared.last() != Some(&requests.len()) {
+            continue;
+        }
+        let mut indices = Vec::with_capacity(look.components.len());
+        for component in look.components {
+            indices.push(*positions.entry(component).or_insert_with(|| {
+                components.push(component.clone());
+                components.len() - 1
+            }));
+        }
+        requests.push(VariantRequest {
+            name: look.name.to_owned(),
+            spec: look.spec.clone(),
+            components: indices,
+            data: look.data,
+        });
+    }
+    let (home, several) = (workplace.home.clone(), shared.len() > 1);
+    let request = CheckRequest { home, depth, several, components, variants: requests };
     // A fingerprint may need a look at all of the data.
     let progress = Progress::new(0);
-    let checked = child::ask("__check", &request, None, |said| {
+    let checked: Result<Vec<CheckedVariant>, _> = child::ask("__check", &request, None, |said| {
         if let Said::Progress { task, done, total } = said {
             progress.preparing(task, *done, *total);
         }
     });
     progress.close();
-    checked
+    let checked = checked?;
+    Ok(shared.into_iter().map(|index| checked[index].clone()).collect())
 }
 
 impl Plan {
+    /// Looks at some of the variants more closely.
+    pub(crate) fn look(&mut self, chosen: Vec<usize>, depth: Depth) -> Result<(), Failure> {
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let looks = chosen.iter().map(|&index| {
+            let PlannedVariant { name, spec, components, checked, .. } = &self.variants[index];
+            let data = Some((checked.fingerprint.clone(), checked.sources.clone()));
+            Look { name, spec, components, data }
+        });
+        let checked = check(&self.workplace, depth, looks)?;
+        for (index, checked) in chosen.into_iter().zip(checked) {
+            self.variants[index].checked = checked;
+        }
+        Ok(())
+    }
+
+    /// The sweep in its resolved form.
+    pub(crate) fn record(&self) -> SweepRecord {
+        let json = |spec: &Spec| serde_json::to_value(spec).expect("a spec is plain JSON");
+        SweepRecord {
+            experiment: self.experiment.name.clone(),
+            question: self.experiment.question.clone(),
+            file: self.experiment.file.clone(),
+            created: Utc::now().trunc_subsecs(3),
+            baseline: self.baseline().to_owned(),
+            seeds: self.seeds.clone(),
+            variants: self
+                .variants
+                .iter()
+                .map(|variant| VariantRecord {
+                    name: variant.name.clone(),
+                    set: variant.set.clone(),
+                    spec: json(&variant.spec),
+                })
+                .collect(),
+            trials: self
+                .trials
+                .iter()
+                .map(|trial| TrialRecord {
+                    variant: self.variants[trial.variant].name.clone(),
+                    seed: trial.seed,
+                    identity: trial.identity.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// `5 variants × 8 seeds`.
+    pub(crate) fn size(&self) -> String {
+        let (variants, seeds) = (self.variants.len(), self.seeds.len());
+        format!("{} × {}", counted(variants, "variant"), counted(seeds, "seed"))
+    }
+
+    /// What a variant says otherwise than the baseline, a line per key.
+    pub(crate) fn changes_against_baseline(&self, variant: &PlannedVariant) -> Vec<String> {
+        let none = Vec::new();
+        let baseline = self.variants.iter().find(|variant| variant.baseline);
+        let baseline = baseline.map_or(&none, |baseline| &baseline.set);
+        let own = variant.set.iter().filter(|change| !baseline.contains(change));
+        let mut lines: Vec<String> = own.map(|(key, value)| format!("{key} = {value}")).collect();
+        let undone = baseline.iter().filter(|(key, _)| variant.set.iter().all(|(k, _)| k != key));
+        lines.extend(undone.map(|(key, _)| format!("{key} as in the base spec")));
+        lines
+    }
+
     /// Threads of one trial.
     pub(crate) fn threads(&self) -> usize {
         self.variants.iter().filter_map(|variant| variant.spec.threads).max().unwrap_or(1)

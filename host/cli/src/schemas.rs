@@ -1,19 +1,26 @@
 //! The catalog as the source of config schemas.
 
-use ablate_catalog::{Catalog, Error, Kind};
+use ablate_catalog::{Catalog, ComponentDescription, Error, Kind};
 use ablate_config::{ComponentSchema, Schemas, SlotSchema, Unknown};
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// What the catalog knows about components; remembers what went wrong beside unknown names.
 pub(crate) struct CatalogSchemas<'a> {
     catalog: &'a Catalog,
     unknown: Cell<bool>,
     other: RefCell<Option<Error>>,
+    /// What was asked for before: few components are behind the many variants of a sweep.
+    known: RefCell<Vec<(Asked, Arc<ComponentSchema>)>>,
 }
+
+/// Kind, name and role of a component.
+type Asked = (Kind, String, Option<String>);
 
 impl<'a> CatalogSchemas<'a> {
     pub(crate) fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, unknown: Cell::new(false), other: RefCell::new(None) }
+        let (unknown, other) = (Cell::new(false), RefCell::new(None));
+        Self { catalog, unknown, other, known: RefCell::default() }
     }
 
     /// Whether a name was asked for that no plugin has.
@@ -33,25 +40,21 @@ impl Schemas for CatalogSchemas<'_> {
         kind: &str,
         name: &str,
         role: Option<&str>,
-    ) -> Result<ComponentSchema, Unknown> {
+    ) -> Result<Arc<ComponentSchema>, Unknown> {
         let kind = kind.parse().unwrap_or(Kind::Unknown);
+        let is_asked = |((known_kind, known_name, known_role), _): &&(Asked, _)| {
+            known_name == name && *known_kind == kind && known_role.as_deref() == role
+        };
+        if let Some((_, schema)) = self.known.borrow().iter().find(is_asked) {
+            return Ok(schema.clone());
+        }
         match self.catalog.resolve(kind, name, role) {
-            Ok(found) => Ok(ComponentSchema {
-                schema: found.component.schema.clone(),
-                defaults: found.component.defaults.clone(),
-                slots: found
-                    .component
-                    .slots
-                    .iter()
-                    .map(|slot| SlotSchema {
-                        name: slot.name.clone(),
-                        role: slot.role.clone(),
-                        optional: slot.optional,
-                        many: slot.many,
-                        default: slot.default.clone(),
-                    })
-                    .collect(),
-            }),
+            Ok(found) => {
+                let schema = Arc::new(schema(found.component));
+                let asked = (kind, name.to_owned(), role.map(str::to_owned));
+                self.known.borrow_mut().push((asked, schema.clone()));
+                Ok(schema)
+            }
             Err(Error::Unknown(unknown)) => {
                 self.unknown.set(true);
                 let elsewhere = unknown.elsewhere.iter().map(|place| {
@@ -83,5 +86,21 @@ impl Schemas for CatalogSchemas<'_> {
                 Err(Unknown::default())
             }
         }
+    }
+}
+
+fn schema(component: &ComponentDescription) -> ComponentSchema {
+    let slots = component.slots.iter().map(|slot| SlotSchema {
+        name: slot.name.clone(),
+        role: slot.role.clone(),
+        optional: slot.optional,
+        many: slot.many,
+        default: slot.default.clone(),
+        null: slot.null.clone(),
+    });
+    ComponentSchema {
+        schema: component.schema.clone(),
+        defaults: component.defaults.clone(),
+        slots: slots.collect(),
     }
 }

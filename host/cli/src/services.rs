@@ -27,15 +27,15 @@ impl Reporting {
         Self { cache, artifacts: None, log: None, stop, last: Mutex::new(None) }
     }
 
-    /// With the log of a run and its folder for artifacts.
-    pub(crate) fn with_run(mut self, run: &Run) -> Self {
+    /// With the log of an attempt and its run's folder for artifacts.
+    pub(crate) fn with_run(mut self, run: &Run, log: &Path) -> Self {
         self.artifacts = Some(run.artifacts());
-        self.log = Some(run.log_path());
+        self.log = Some(log.to_owned());
         self
     }
 }
 
-/// Adds a line to a run's log.
+/// Adds a line to a log.
 pub(crate) fn write_log(log: &Path, text: &str) {
     let time = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
     let file = fs_err::OpenOptions::new().create(true).append(true).open(log);

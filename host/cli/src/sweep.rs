@@ -1,49 +1,42 @@
 //! `ablate sweep` and `ablate run`: the trials that are not done, each in its own process.
 
-use crate::arguments::{Format, RunArguments, SweepArguments, TableFormat};
-use crate::child::{self, Said};
+use crate::arguments::{ExperimentArguments, Format, RunArguments, SweepArguments, TableFormat};
+use crate::check::Depth;
+use crate::estimate::{Estimates, duration};
 use crate::failure::Failure;
-use crate::plan::{Plan, Scope, plan};
+use crate::guide::Guide;
+use crate::plan::{Plan, PlannedTrial, PlannedVariant, Scope, plan};
 use crate::progress::Progress;
 use crate::runs::measurement;
+use crate::screen::{Objective, Overview, Screen, VariantOverview};
+use crate::session::{Report, Session};
 use crate::table::as_typed;
-use crate::trial::{CRASH, ELSEWHERE, STOPPED, TrialFile};
-use crate::{manifest, prepare, printer, table};
-use ablate_runs::{Outcome, RunId, Status, Store};
-use ablate_sweep::{Event, Exit, Job};
-use serde_json::json;
+use crate::{edited, manifest, objective, prepare, printer, table};
+use ablate_runs::{Status, Store, SweepRecord};
+use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
-    let scope = Scope { store: !arguments.dry_run, ..Scope::default() };
-    let plan = plan(&arguments.experiment, scope)?;
+    let depth = if arguments.dry_run { Depth::Parts } else { Depth::Data };
+    let scope = Scope { store: !arguments.dry_run, depth, ..Scope::default() };
+    let mut plan = plan(&arguments.experiment, scope)?;
     let store = Store::open(&plan.workplace.home)?;
     let pending = pending(&plan, &store)?;
     let jobs = jobs(arguments.jobs, plan.threads());
     if arguments.dry_run {
-        return dry_run(&plan, &pending, arguments.format);
+        return dry_run(&plan, &store, &pending, jobs, &arguments);
     }
-    let (variants, seeds) = (plan.variants.len(), plan.experiment.sweep.seeds.len());
-    let (total, left) = (plan.trials.len(), pending.len());
-    printer::note(&format!(
-        "{}: {} × {} = {}, {} done, {left} to run{}",
-        plan.experiment.name,
-        counted(variants, "variant"),
-        counted(seeds, "seed"),
-        counted(total, "trial"),
-        total - left,
-        if left > 0 { format!(" ({jobs} at once)") } else { String::new() },
-    ));
-    let report = run_trials(&plan, &store, &pending, jobs)?;
+    plan.look(variants_of(&plan, &pending), Depth::Parts)?;
+    tell_changes(&plan, &store)?;
+    printer::note(&headline(&plan, &store, &pending, jobs)?);
+    store.record_sweep(&plan.record())?;
+    let report = run_trials(&plan, &store, Guide::new(&plan)?, &pending, jobs)?;
     if report.stopped {
-        printer::note("stopped; finished trials and checkpoints are kept");
-        printer::note(&format!("next: ablate sweep {}", as_typed(&arguments.experiment)));
-        return Ok(2);
+        return Ok(stopped(&format!("ablate sweep {}", as_typed(&arguments.experiment))));
     }
     let format = match arguments.format {
         Format::Term => TableFormat::Term,
@@ -53,25 +46,29 @@ pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
     Ok(if report.failed > 0 { 1 } else { code })
 }
 
+/// What is said after Ctrl-C.
+fn stopped(again: &str) -> u8 {
+    printer::note("stopped; finished trials and the checkpoints of the others are kept");
+    printer::note(&format!("next: {again}"));
+    2
+}
+
 pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
     let variant = arguments.variant.as_deref().unwrap_or_default();
-    let scope = Scope { variant: Some(variant), seed: Some(arguments.seed), store: true };
+    let seed = Some(arguments.seed);
+    let scope = Scope { variant: Some(variant), seed, store: true, depth: Depth::Parts };
     let plan = plan(&arguments.experiment, scope)?;
     let store = Store::open(&plan.workplace.home)?;
     let pending = pending(&plan, &store)?;
     if pending.is_empty() {
         printer::note("this trial is done already; nothing was run");
     }
-    let report = run_trials(&plan, &store, &pending, 1)?;
+    let report = run_trials(&plan, &store, Guide::Fixed, &pending, 1)?;
     if report.stopped {
-        printer::note("stopped; the same command goes on from the last checkpoint");
-        return Ok(2);
+        return Ok(stopped(&run_as_typed(&arguments)));
     }
-    let trial = &plan.trials[0];
-    let runs = store.by_identity(&trial.identity)?;
-    let Some(run) = runs.iter().find(|run| run.status == Status::Done).or(runs.first()) else {
-        return Ok(1);
-    };
+    let identity = plan.trials[0].identity.as_str();
+    let Some(run) = store.latest([identity])?.remove(identity) else { return Ok(1) };
     let finals = store.run(&run.id)?.result()?.map(|result| result.outcome.finals);
     let finals = finals.unwrap_or_default();
     if arguments.format == Format::Json {
@@ -88,20 +85,111 @@ pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
     Ok(u8::from(run.status != Status::Done))
 }
 
-/// Positions of the trials that are not done.
-fn pending(plan: &Plan, store: &Store) -> Result<Vec<usize>, Failure> {
-    let mut pending = Vec::new();
-    for (index, trial) in plan.trials.iter().enumerate() {
-        let runs = store.by_identity(&trial.identity)?;
-        if !runs.iter().any(|run| run.status == Status::Done) {
-            pending.push(index);
+/// The same command again.
+fn run_as_typed(arguments: &RunArguments) -> String {
+    let mut text = format!("ablate run {}", as_typed(&arguments.experiment));
+    if let Some(variant) = &arguments.variant {
+        text = format!("{text} --variant {}", crate::table::quoted(variant));
+    }
+    format!("{text} --seed {}", arguments.seed)
+}
+
+/// The variants of some trials, each once.
+fn variants_of(plan: &Plan, trials: &[usize]) -> Vec<usize> {
+    let mut variants: Vec<usize> = trials.iter().map(|&index| plan.trials[index].variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    variants
+}
+
+/// Says what was edited since the experiment was swept last.
+fn tell_changes(plan: &Plan, store: &Store) -> Result<(), Failure> {
+    let Some(last) = store.last_sweep(&plan.experiment.name)? else { return Ok(()) };
+    let changes = edited::changes(&last, &plan.record(), || rebuilt(&last, plan, store));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let when = last.created.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
+    printer::note(&format!("changed since the sweep of {when}:"));
+    changes.iter().for_each(|change| printer::note(&format!("  {change}")));
+    Ok(())
+}
+
+/// The plugins whose bytes are others than those of the last sweep's runs.
+fn rebuilt(last: &SweepRecord, plan: &Plan, store: &Store) -> Vec<String> {
+    let mut changed = Vec::new();
+    for variant in &plan.variants {
+        let trial = last.trials.iter().find(|trial| trial.variant == variant.name);
+        let Some(identity) = trial.map(|trial| trial.identity.as_str()) else { continue };
+        let run = store.latest([identity]).ok().and_then(|mut runs| runs.remove(identity));
+        let run = run.and_then(|run| store.run(&run.id).ok());
+        let manifest = run.and_then(|run| run.manifest().ok()).unwrap_or_default();
+        for plugin in manifest["plugins"].as_array().into_iter().flatten() {
+            let name = plugin["name"].as_str().unwrap_or_default();
+            let now = variant.components.iter().find(|component| component.plugin == name);
+            let line = format!("plugin `{name}` was rebuilt");
+            if now.is_some_and(|now| plugin["sha256"] != now.sha256.as_str())
+                && !changed.contains(&line)
+            {
+                changed.push(line);
+            }
         }
     }
-    Ok(pending)
+    changed
+}
+
+/// One line about all of the sweep.
+fn headline(
+    plan: &Plan,
+    store: &Store,
+    pending: &[usize],
+    jobs: usize,
+) -> Result<String, Failure> {
+    let (total, left) = (plan.trials.len(), pending.len());
+    let mut line = format!(
+        "{}: {} = {}, {} done, {left} to run",
+        plan.experiment.name,
+        plan.size(),
+        counted(total, "trial"),
+        total - left,
+    );
+    if left > 0 {
+        let estimates = Estimates::read(store)?;
+        let time = whole_time(plan, &estimates, pending, jobs);
+        let time = time.map_or(String::new(), |time| format!(", about {}", duration(time)));
+        // Writing to a string cannot fail.
+        let _ = write!(line, " ({jobs} at once{time})");
+    }
+    Ok(line)
+}
+
+/// Seconds that some trials will take; `None` where one of them is like nothing that ran before.
+fn whole_time(
+    plan: &Plan,
+    estimates: &Estimates,
+    trials: &[usize],
+    jobs: usize,
+) -> Option<f64> {
+    let of: Vec<Option<f64>> =
+        plan.variants.iter().map(|variant| estimates.of(&variant.spec)).collect();
+    let times: Option<Vec<f64>> =
+        trials.iter().map(|&index| of[plan.trials[index].variant]).collect();
+    let times = times?;
+    let longest = times.iter().copied().fold(0.0, f64::max);
+    Some((times.iter().sum::<f64>() / jobs as f64).max(longest))
+}
+
+/// Positions of the trials that are not done.
+fn pending(plan: &Plan, store: &Store) -> Result<Vec<usize>, Failure> {
+    let runs = store.latest(plan.trials.iter().map(|trial| &trial.identity))?;
+    let done = |trial: &PlannedTrial| {
+        runs.get(&trial.identity).is_some_and(|run| run.status == Status::Done)
+    };
+    Ok((0..plan.trials.len()).filter(|index| !done(&plan.trials[*index])).collect())
 }
 
 /// `1 seed`, `2 seeds`.
-fn counted(number: usize, noun: &str) -> String {
+pub(crate) fn counted(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -110,263 +198,205 @@ fn jobs(wanted: Option<u16>, threads: usize) -> usize {
     wanted.map_or_else(|| (manifest::cores() / threads.max(1)).max(1), usize::from)
 }
 
-fn dry_run(plan: &Plan, pending: &[usize], format: Format) -> Result<u8, Failure> {
-    if format == Format::Json {
-        let trials = plan.trials.iter().enumerate().map(|(index, trial)| {
-            json!({
-                "variant": plan.variants[trial.variant].name,
-                "seed": trial.seed,
-                "identity": trial.identity,
-                "done": !pending.contains(&index),
-            })
-        });
-        printer::json(&json!({
-            "experiment": plan.experiment.name,
-            "baseline": plan.baseline(),
-            "trials": trials.collect::<Vec<_>>(),
-        }))?;
+fn dry_run(
+    plan: &Plan,
+    store: &Store,
+    pending: &[usize],
+    jobs: usize,
+    arguments: &SweepArguments,
+) -> Result<u8, Failure> {
+    let estimates = Estimates::read(store)?;
+    if arguments.format == Format::Json {
+        printer::json(&dry_json(plan, &estimates, pending, jobs))?;
         return Ok(0);
     }
-    let mut text = format!("{}: {}\n", plan.experiment.name, counted(plan.trials.len(), "trial"));
+    let mut text = headline(plan, store, pending, jobs)? + "\n";
+    let width = plan.variants.iter().map(|variant| variant.name.chars().count()).max();
     for (index, variant) in plan.variants.iter().enumerate() {
-        let mine = |position: &&usize| plan.trials[**position].variant == index;
-        let left = pending.iter().filter(mine).count();
-        let all = plan.trials.iter().filter(|trial| trial.variant == index).count();
-        let role = if variant.baseline { " (baseline)" } else { "" };
-        let parameters = variant.checked.total();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "  {}{role}: {}, {} done, {left} to run; {parameters} parameters",
-            variant.name,
-            counted(all, "seed"),
-            all - left
-        );
-        for change in &variant.changes {
-            let _ = writeln!(text, "    {change}");
-        }
+        let width = width.unwrap_or(0);
+        dry_lines(&mut text, plan, (index, variant), width, pending, &estimates);
     }
     printer::data(&text);
+    tell_changes(plan, store)?;
     printer::note("configurations and contracts of all variants fit; nothing was run");
+    printer::note(&next(&arguments.experiment));
     Ok(0)
 }
 
-#[derive(Default)]
-struct Report {
-    failed: usize,
-    stopped: bool,
+fn next(typed: &ExperimentArguments) -> String {
+    format!("next: ablate sweep {}", as_typed(typed))
 }
 
-/// One trial on its way.
-struct Running {
-    label: String,
-    identity: String,
-    run: Option<RunId>,
-    entering: String,
-    failure: Option<Failure>,
-    last: String,
+/// A variant: its seeds that are done and to run, how long they will take, and what it changes.
+fn dry_lines(
+    text: &mut String,
+    plan: &Plan,
+    (index, variant): (usize, &PlannedVariant),
+    width: usize,
+    pending: &[usize],
+    estimates: &Estimates,
+) {
+    let mine = |done: bool| -> Vec<u64> {
+        let trials = plan.trials.iter().enumerate();
+        trials
+            .filter(|(at, trial)| {
+                trial.variant == index && pending.binary_search(at).is_err() == done
+            })
+            .map(|(_, trial)| trial.seed)
+            .collect()
+    };
+    let (done, left) = (mine(true), mine(false));
+    let time = estimates.of(&variant.spec).filter(|_| !left.is_empty());
+    let time = time.map(|time| format!("about {}", duration(time * left.len() as f64)));
+    let parameters = variant.checked.total().map(|total| format!("{total} parameters"));
+    let facts = [
+        (!done.is_empty()).then(|| format!("done: {}", ranges(&done))),
+        (!left.is_empty()).then(|| format!("to run: {}", ranges(&left))),
+        time,
+        parameters,
+        variant.baseline.then(|| "baseline".to_owned()),
+    ];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  {:<width$}  {}", variant.name, facts.join(" · "));
+    for change in plan.changes_against_baseline(variant) {
+        let _ = writeln!(text, "  {:<width$}    {change}", "");
+    }
+}
+
+/// `seeds 0–4, 7`.
+fn ranges(seeds: &[u64]) -> String {
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    for &seed in seeds {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == seed => *last = seed,
+            _ => parts.push((seed, seed)),
+        }
+    }
+    let shown: Vec<String> = parts
+        .into_iter()
+        .map(|(first, last)| match last - first {
+            0 => first.to_string(),
+            1 => format!("{first}, {last}"),
+            _ => format!("{first}–{last}"),
+        })
+        .collect();
+    format!("seed{} {}", if seeds.len() == 1 { "" } else { "s" }, shown.join(", "))
+}
+
+fn dry_json(plan: &Plan, estimates: &Estimates, pending: &[usize], jobs: usize) -> Value {
+    let trials = plan.trials.iter().enumerate().map(|(index, trial)| {
+        let variant = &plan.variants[trial.variant];
+        json!({
+            "variant": variant.name,
+            "seed": trial.seed,
+            "identity": trial.identity,
+            "done": pending.binary_search(&index).is_err(),
+            "estimated_s": estimates.of(&variant.spec),
+        })
+    });
+    let variants = plan.variants.iter().map(|variant| {
+        json!({
+            "name": variant.name,
+            "baseline": variant.baseline,
+            "changes": plan.changes_against_baseline(variant),
+            "parameters": variant.checked.total(),
+        })
+    });
+    json!({
+        "experiment": plan.experiment.name,
+        "baseline": plan.baseline(),
+        "jobs": jobs,
+        "estimated_s": whole_time(plan, estimates, pending, jobs),
+        "variants": variants.collect::<Vec<_>>(),
+        "trials": trials.collect::<Vec<_>>(),
+    })
 }
 
 fn run_trials(
     plan: &Plan,
     store: &Store,
+    guide: Guide<'_>,
     pending: &[usize],
     at_once: usize,
 ) -> Result<Report, Failure> {
-    if pending.is_empty() {
+    // Where seeds are added, having all of the first ones is not the end.
+    if pending.is_empty() && !matches!(guide, Guide::Seeds(_)) {
         return Ok(Report::default());
     }
     // Only the first handler of a process can be set, and this is the only place.
     let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::SeqCst));
-    let progress = Progress::new(pending.len());
-    let mut chosen: Vec<usize> = pending.iter().map(|&index| plan.trials[index].variant).collect();
-    chosen.sort_unstable();
-    chosen.dedup();
-    let prepared = match prepare::prepare(plan, &chosen, &STOP, &progress) {
+    let chosen = match guide {
+        Guide::Seeds(_) => (0..plan.variants.len()).collect(),
+        _ => variants_of(plan, pending),
+    };
+    let progress = Progress::new(0);
+    let prepared = prepare::prepare(plan, &chosen, &STOP, &progress);
+    progress.close();
+    let prepared = match prepared {
         Err(_) if STOP.load(Ordering::SeqCst) => {
-            progress.close();
             return Ok(Report { stopped: true, ..Report::default() });
         }
         prepared => prepared?,
     };
-    let files = write_trials(plan, pending, &prepared)?;
-    let mut running: Vec<Running> = pending
-        .iter()
-        .map(|&trial| Running {
-            label: label(plan, trial),
-            identity: plan.trials[trial].identity.clone(),
-            run: None,
-            entering: String::new(),
-            failure: None,
-            last: String::new(),
-        })
-        .collect();
-    let mut commands = Vec::with_capacity(files.len());
-    for (file, job) in files.iter().zip(&running) {
-        let command = child::command(&["__trial".as_ref(), file.as_os_str()])?;
-        let stderr = file.with_extension("stderr");
-        // What an earlier attempt said is of no use now.
-        let _ = fs_err::remove_file(&stderr);
-        commands.push(Job { label: job.label.clone(), command, stderr: Some(stderr) });
-    }
-    let mut report = Report::default();
-    let summary = ablate_sweep::run(commands, at_once, &STOP, |event| match event {
-        Event::Started { job, .. } => progress.started(job, &running[job].label),
-        Event::Line { job, line } => listen(&mut running[job], job, line, &progress),
-        Event::Finished { job, exit, wall } => {
-            let stderr = files[job].with_extension("stderr");
-            let line = finish(&mut running[job], exit, wall, store, &stderr, &mut report);
-            progress.finished(job, &line);
-        }
-    });
-    progress.close();
-    report.stopped = summary?.stopped;
-    for file in &files {
-        let _ = fs_err::remove_file(file);
-        let _ = fs_err::remove_file(file.with_extension("stderr"));
-    }
-    Ok(report)
-}
-
-fn label(plan: &Plan, trial: usize) -> String {
-    let trial = &plan.trials[trial];
-    format!("{} seed {}", plan.variants[trial.variant].name, trial.seed)
-}
-
-fn write_trials(
-    plan: &Plan,
-    pending: &[usize],
-    prepared: &[prepare::Report],
-) -> Result<Vec<PathBuf>, Failure> {
-    let folder = plan.workplace.home.join("trials");
-    fs_err::create_dir_all(&folder)?;
     let overrides: Vec<String> = std::env::args().skip(1).collect();
     let surroundings = manifest::surroundings(&plan.experiment.file, &overrides);
-    let mut files = Vec::with_capacity(pending.len());
-    for &index in pending {
-        let trial = &plan.trials[index];
-        let variant = &plan.variants[trial.variant];
-        let mut manifest = surroundings.clone();
-        manifest["plugins"] = manifest::plugins(&variant.components);
-        manifest["components"] = serde_json::to_value(&variant.components)?;
-        let report = prepared.iter().find(|(dataset, _)| *dataset == variant.spec.dataset);
-        manifest["dataset"] = json!({
-            "fingerprint": variant.checked.fingerprint,
-            "sources": variant.checked.sources,
-            "prepared": report.map(|(_, report)| report),
-        });
-        manifest["parameters"] = json!(variant.checked.total());
-        let threads = plan.threads();
-        manifest["threads"] = json!(threads);
-        manifest["device"] = json!(variant.spec.device);
-        let file = folder.join(format!("{}.{}.json", trial.identity, std::process::id()));
-        let content = TrialFile {
-            home: plan.workplace.home.clone(),
-            experiment: plan.experiment.name.clone(),
-            variant: variant.name.clone(),
-            seed: trial.seed,
-            identity: trial.identity.clone(),
-            threads,
-            spec: variant.spec.clone(),
-            components: variant.components.clone(),
-            manifest,
-        };
-        fs_err::write(&file, serde_json::to_vec(&content)?)?;
-        files.push(file);
-    }
-    Ok(files)
+    fs_err::create_dir_all(plan.workplace.home.join("trials"))?;
+    let screen = Screen::new(overview(plan, store, pending, at_once)?, &progress);
+    let session = Session::new(plan, store, &screen, &STOP, guide, pending);
+    let report = session.with_manifest(surroundings, prepared).run(at_once);
+    screen.close();
+    report
 }
 
-fn listen(running: &mut Running, job: usize, line: &str, progress: &Progress) {
-    let Ok(said) = serde_json::from_str::<Said>(line) else { return };
-    match said {
-        Said::Run { id, resumed_at } => {
-            running.run = id.parse().ok();
-            if let Some(step) = resumed_at {
-                progress.note(&format!("resumed {:<36} goes on after step {step}", running.label));
-            }
-        }
-        Said::Entering(what) => running.entering = what,
-        Said::Failed(failure) => running.failure = Some(failure),
-        Said::Progress { task, done, total } => progress.step(job, done, total, &task),
-        Said::Step { epoch, epochs, step, steps, loss } => {
-            progress.step(job, step, steps, &format!("epoch {epoch}/{epochs}  loss {loss:.4}"));
-        }
-        Said::Final { text } => running.last = text,
-        Said::Log { level, message } if level <= 2 => {
-            progress.log(&running.label, &message);
-        }
-        Said::Log { .. } | Said::Answer(_) => {}
-    }
-}
-
-/// What is said about a trial that has ended; a crash is written into its run.
-fn finish(
-    running: &mut Running,
-    exit: Exit,
-    wall: Duration,
+/// What the screen shows before anything has started.
+fn overview(
+    plan: &Plan,
     store: &Store,
-    stderr: &Path,
-    report: &mut Report,
-) -> String {
-    let label = format!("{:<36}", running.label);
-    let seconds = wall.as_secs_f64();
-    let short = running.run.as_ref().and_then(|id| store.short(id).ok()).unwrap_or_default();
-    match exit {
-        // A plugin may end the process with success before there is a result.
-        Exit::Code(0) if is_done(store, &running.identity) => {
-            format!("done    {label} {seconds:6.1} s  {}  {short}", running.last)
-        }
-        Exit::Code(ELSEWHERE) => format!("skipped {label} another process runs it"),
-        Exit::Code(STOPPED) => format!("stopped {label} {seconds:6.1} s  {short}"),
-        _ if STOP.load(Ordering::SeqCst) => format!("stopped {label} {seconds:6.1} s  {short}"),
-        exit => {
-            report.failed += 1;
-            let failure = running.failure.take().unwrap_or_else(|| crash(running, exit, stderr));
-            record(running, &failure, seconds, store);
-            let mut lines = vec![format!("failed  {label} {seconds:6.1} s"), failure.message];
-            lines.extend(failure.hints.iter().map(|hint| format!("hint: {hint}")));
-            if !short.is_empty() {
-                lines.push(format!("ablate show {short}"));
+    pending: &[usize],
+    jobs: usize,
+) -> Result<Overview, Failure> {
+    let done = store.latest(plan.trials.iter().map(|trial| &trial.identity))?;
+    let estimates = Estimates::read(store)?;
+    let mut objective = None;
+    let mut variants: Vec<VariantOverview> = Vec::with_capacity(plan.variants.len());
+    for (index, variant) in plan.variants.iter().enumerate() {
+        let mut values = Vec::new();
+        let mine = plan.trials.iter().filter(|trial| trial.variant == index);
+        let (mut seeds, mut finished) = (0, 0);
+        for trial in mine {
+            seeds += 1;
+            let run = done.get(&trial.identity).filter(|run| run.status == Status::Done);
+            let Some(run) = run else { continue };
+            finished += 1;
+            let finals = store.finals(&[run.id])?.remove(&run.id).unwrap_or_default();
+            if let Some(found) = objective::find(&variant.spec, &finals) {
+                values.push((trial.seed, found.value));
+                objective.get_or_insert_with(|| Objective {
+                    metric: found.metric.clone(),
+                    split: found.split.clone(),
+                    higher_is_better: found.higher_is_better,
+                });
             }
-            lines.join("\n        ")
         }
+        variants.push(VariantOverview {
+            name: variant.name.clone(),
+            baseline: variant.baseline,
+            seeds,
+            values,
+            done: finished,
+            failed: 0,
+            expected: estimates.of(&variant.spec).map(Duration::from_secs_f64),
+        });
     }
-}
-
-fn is_done(store: &Store, identity: &str) -> bool {
-    let runs = store.by_identity(identity);
-    runs.is_ok_and(|runs| runs.iter().any(|run| run.status == Status::Done))
-}
-
-fn crash(running: &Running, exit: Exit, stderr: &Path) -> Failure {
-    let how = exit.describe();
-    let place = match running.entering.as_str() {
-        "" => String::new(),
-        place => format!(" in {place}"),
-    };
-    let failure = Failure::unexpected(format!("the process of the trial ended with {how}{place}"));
-    let words = fs_err::read_to_string(stderr).unwrap_or_default();
-    match words.trim().lines().last() {
-        Some(line) => failure.hint(format!("its last words: {line}")),
-        None => failure,
-    }
-}
-
-/// Writes the failure into the run, unless the trial's own process did.
-fn record(running: &Running, failure: &Failure, wall_s: f64, store: &Store) {
-    let Some(run) = running.run.as_ref().and_then(|id| store.run(id).ok()) else { return };
-    if matches!(run.result(), Ok(None)) {
-        let outcome = Outcome {
-            error: Some(ablate_runs::Failure {
-                kind: CRASH.to_owned(),
-                message: failure.message.clone(),
-                hints: failure.hints.clone(),
-            }),
-            wall_s,
-            ..Outcome::default()
-        };
-        // The failure is on the screen already; a run that cannot be written stays `lost`.
-        let _ = run.finish(&outcome);
-    }
+    Ok(Overview {
+        experiment: plan.experiment.name.clone(),
+        objective,
+        jobs,
+        threads: plan.threads(),
+        cores: manifest::cores(),
+        variants,
+        total: plan.trials.len(),
+        done: plan.trials.len() - pending.len(),
+    })
 }

@@ -6,29 +6,33 @@ use crate::factory::LoadedFactory;
 use crate::failure::Failure;
 use crate::located::Located;
 use crate::manifest::peak_memory_bytes;
-use crate::printer;
 use crate::services::{Reporting, write_log};
-use ablate_config::{ReportCheckpoint, Spec};
+use crate::{objective, printer};
+use ablate_config::{FailureClass, ReportCheckpoint, Spec};
 use ablate_loader::Loader;
-use ablate_runs::{NewRun, Outcome, Run, Status, Store};
+use ablate_runs::{
+    Attempt, AttemptEnd, AttemptOutcome, Claim, NewAttempt, NewRun, Outcome, Run, Status, Store,
+};
 use ablate_train::{
-    CheckpointKind, Checkpoints, Error, Finished, Measurement, Parts, Progress, Recorder,
+    CheckpointKind, Checkpoints, Error, Finished, Measurement, Parts, Phase, Progress, Recorder,
     StorageError, assemble, bind,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Exit code of a trial that another process is running.
 pub(crate) const ELSEWHERE: i32 = 75;
-/// What runs call a failure that the process of the trial could not report itself.
-pub(crate) const CRASH: &str = "crash";
 /// Exit code of a trial that was asked to stop and saved its state.
 pub(crate) const STOPPED: i32 = 130;
+/// Exit code of a trial that has reached the epoch at which it was to pause.
+pub(crate) const PAUSED: i32 = 76;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Set before `STOP` where the trial pauses by itself.
+static PAUSING: AtomicBool = AtomicBool::new(false);
 
 /// Everything that the process of a trial needs to know.
 #[derive(Serialize, Deserialize)]
@@ -42,83 +46,149 @@ pub(crate) struct TrialFile {
     pub(crate) spec: Spec,
     pub(crate) components: Vec<Located>,
     pub(crate) manifest: Value,
+    /// After so many epochs the trial saves its state and ends, to go on later or never.
+    #[serde(default)]
+    pub(crate) pause_at_epoch: Option<u64>,
 }
 
 /// The process of a trial.
 pub(crate) fn serve(file: &Path) -> Result<u8, Failure> {
     child::stop_with_parent(&STOP);
     let trial: TrialFile = serde_json::from_slice(&fs_err::read(file)?)?;
-    let store = Store::open(&trial.home)?;
-    let Some(_claim) = store.claim(&trial.identity)? else { return Ok(ELSEWHERE as u8) };
-    let runs = store.by_identity(&trial.identity)?;
-    if runs.iter().any(|run| run.status == Status::Done) {
-        return Ok(0);
-    }
-    let run = find_or_create(&store, &trial)?;
-    printer::line(&Said::Run { id: run.id().to_string(), resumed_at: None });
-    let log = |text: &str| write_log(&run.log_path(), text);
-    log(&format!("started by process {}", std::process::id()));
-    let start = Instant::now();
-    match train(&trial, &run) {
-        Ok(ablate_train::Outcome::Finished(finished)) => {
-            record_end(&run, &finished)?;
-            log(&format!("finished after step {}", finished.steps));
-            let finals = reported(&trial.spec, &finished);
-            printer::line(&Said::Final { text: summary(&trial.spec, &finals) });
-            let finals = finals.into_iter().map(stored).collect();
-            let wall_s = start.elapsed().as_secs_f64();
-            let peak_memory_bytes = peak_memory_bytes();
-            run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })?;
-            Ok(0)
-        }
-        Ok(ablate_train::Outcome::Stopped { step }) => {
-            log(&format!("stopped after step {step}"));
-            Ok(STOPPED as u8)
-        }
+    match execute(&trial) {
+        Ok(code) => Ok(code),
         Err((kind, failure)) => {
-            log(&format!("failed: {}", failure.message));
-            let error = ablate_runs::Failure {
-                kind,
-                message: failure.message.clone(),
-                hints: failure.hints.clone(),
-            };
-            run.finish(&Outcome {
-                error: Some(error),
-                wall_s: start.elapsed().as_secs_f64(),
-                peak_memory_bytes: peak_memory_bytes(),
-                finals: Vec::new(),
-            })?;
-            printer::line(&Said::Failed(failure));
+            printer::line(&Said::TrialFailed { kind, failure });
             Ok(1)
         }
     }
 }
 
-/// A run with a checkpoint whose process was lost, is gone on with; anything else starts anew.
-fn find_or_create(store: &Store, trial: &TrialFile) -> Result<Run, Failure> {
-    for summary in store.by_identity(&trial.identity)? {
-        let run = store.run(&summary.id)?;
-        // This process holds the claim, so a run without a result is one whose parent died too.
-        let error = run.result()?.map(|result| result.outcome.error);
-        let crashed = error.flatten().is_some_and(|error| error.kind == CRASH);
-        let lost = !matches!(summary.status, Status::Done | Status::Failed);
-        if (crashed || lost)
-            && run.checkpoint(CheckpointKind::Last.name())?.open().is_ok_and(|c| c.is_some())
-        {
-            if crashed {
-                run.reopen()?;
-            }
-            return Ok(run);
+/// A failure of the place where runs are kept.
+fn stored<E: Into<Failure>>(error: E) -> Failed {
+    (FailureClass::Storage.as_str().to_owned(), error.into())
+}
+
+fn execute(trial: &TrialFile) -> Result<u8, Failed> {
+    let store = Store::open(&trial.home).map_err(stored)?;
+    let claim = store.claim(&trial.identity).map_err(stored)?;
+    let Some(claim) = claim else { return Ok(ELSEWHERE as u8) };
+    let identity = trial.identity.as_str();
+    let latest = store.latest([identity]).map_err(stored)?.remove(identity);
+    let run = match latest {
+        Some(summary) if summary.status == Status::Done => return Ok(0),
+        // A trial has one run, whatever becomes of its attempts.
+        Some(summary) => {
+            let run = store.run(&summary.id).map_err(stored)?;
+            run.reopen().map_err(stored)?;
+            discard_damaged(&run)?;
+            run
+        }
+        None => create(&store, trial)?,
+    };
+    printer::line(&Said::Run { id: run.id().to_string(), resumed_at: None });
+    claim.set_run(run.id()).map_err(stored)?;
+    let attempt = run.begin_attempt(&NewAttempt::here()).map_err(stored)?;
+    // From here on its last words, and those of its plugins, stay with the attempt.
+    let stderr = fs_err::File::create(attempt.stderr_path()).map_err(stored)?;
+    rustix::stdio::dup2_stderr(&stderr).map_err(|error| stored(std::io::Error::from(error)))?;
+    let start = Instant::now();
+    let mut steps = (0, 0);
+    let trained = train(trial, &run, &attempt, &claim, &mut steps);
+    let wall_s = start.elapsed().as_secs_f64();
+    let end = |outcome| AttemptEnd {
+        peak_memory_bytes: peak_memory_bytes(),
+        from_step: Some(steps.0),
+        to_step: Some(steps.1),
+        ..AttemptEnd::now(wall_s, outcome)
+    };
+    match trained {
+        Ok(ablate_train::Outcome::Finished(finished)) => {
+            record_end(&run, &finished).map_err(stored)?;
+            let finals: Vec<_> = reported(&trial.spec, &finished).into_iter().map(entry).collect();
+            let found = objective::find(&trial.spec, &finals);
+            let text = found
+                .map_or(String::new(), |m| format!("{} {} {:.4}", m.split, m.metric, m.value));
+            let said = Said::Final { text, objective: found.map(|found| found.value) };
+            let end = end(AttemptOutcome::Done);
+            attempt.end(&end).map_err(stored)?;
+            let peak_memory_bytes = end.peak_memory_bytes;
+            run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })
+                .map_err(stored)?;
+            printer::line(&said);
+            Ok(0)
+        }
+        Ok(ablate_train::Outcome::Stopped { .. }) => {
+            attempt.end(&end(AttemptOutcome::Stopped)).map_err(stored)?;
+            Ok(if PAUSING.load(Ordering::SeqCst) { PAUSED as u8 } else { STOPPED as u8 })
+        }
+        Err((kind, failure)) => {
+            write_log(&attempt.log_path(), &format!("failed: {}", failure.message));
+            let end = end(AttemptOutcome::Lost);
+            record_failure(&run, failure_of(&kind, &failure), wall_s, Some((&attempt, end)));
+            Err((kind, failure))
         }
     }
-    Ok(store.create(NewRun {
-        identity: trial.identity.clone(),
-        experiment: trial.experiment.clone(),
-        variant: trial.variant.clone(),
-        seed: trial.seed,
-        spec: serde_json::to_value(&trial.spec)?,
-        manifest: trial.manifest.clone(),
-    })?)
+}
+
+/// A failure as the store keeps it.
+pub(crate) fn failure_of(class: &str, failure: &Failure) -> ablate_runs::Failure {
+    let Failure { message, hints, .. } = failure.clone();
+    ablate_runs::Failure { kind: class.to_owned(), message, hints }
+}
+
+/// Writes a failure into its run, unless the trial's own process did. What cannot be written now is on
+/// the screen at least, and the run stays `lost`.
+pub(crate) fn record_failure(
+    run: &Run,
+    error: ablate_runs::Failure,
+    wall_s: f64,
+    attempt: Option<(&Attempt<'_>, AttemptEnd)>,
+) {
+    let outcome = AttemptOutcome::Failed {
+        class: error.kind.clone(),
+        message: error.message.clone(),
+        hints: error.hints.clone(),
+    };
+    let peak = attempt.as_ref().and_then(|(_, end)| end.peak_memory_bytes);
+    let _ = match attempt {
+        Some((attempt, end)) => attempt.end(&AttemptEnd { outcome, ..end }),
+        None => match run.attempts().unwrap_or_default().last() {
+            Some(last) => run.end_attempt(last.number, &AttemptEnd::now(wall_s, outcome)),
+            None => Ok(false),
+        },
+    };
+    if matches!(run.result(), Ok(None)) {
+        let error = Some(error);
+        let finals = Vec::new();
+        let _ = run.finish(&Outcome { error, wall_s, peak_memory_bytes: peak, finals });
+    }
+}
+
+/// Takes checkpoints away that are not what was written: the trial then starts anew, with the same result.
+fn discard_damaged(run: &Run) -> Result<(), Failed> {
+    let kinds = [CheckpointKind::Last, CheckpointKind::Best];
+    let damage = kinds.into_iter().find_map(|kind| {
+        run.checkpoint(kind.name()).and_then(|checkpoint| checkpoint.open()).err()
+    });
+    let Some(error) = damage else { return Ok(()) };
+    printer::line(&Said::Log { level: 2, message: format!("{error}; the trial starts anew") });
+    let folder = run.folder().join("checkpoints");
+    fs_err::remove_dir_all(&folder).and_then(|()| fs_err::create_dir(&folder)).map_err(stored)
+}
+
+fn create(store: &Store, trial: &TrialFile) -> Result<Run, Failed> {
+    let spec = serde_json::to_value(&trial.spec).map_err(stored)?;
+    store
+        .create(NewRun {
+            identity: trial.identity.clone(),
+            experiment: trial.experiment.clone(),
+            variant: trial.variant.clone(),
+            seed: trial.seed,
+            spec,
+            manifest: trial.manifest.clone(),
+        })
+        .map_err(stored)
 }
 
 /// A word for the kind of failure, and what is shown.
@@ -128,8 +198,16 @@ fn failed(error: Error) -> Failed {
     (error.kind().to_owned(), Failure::from(error))
 }
 
-fn train(trial: &TrialFile, run: &Run) -> Result<ablate_train::Outcome, Failed> {
-    let services = Reporting::new(&trial.home, &STOP).with_run(run);
+fn train(
+    trial: &TrialFile,
+    run: &Run,
+    attempt: &Attempt<'_>,
+    claim: &Claim,
+    steps: &mut (u64, u64),
+) -> Result<ablate_train::Outcome, Failed> {
+    let log = attempt.log_path();
+    write_log(&log, &format!("started by process {}", std::process::id()));
+    let services = Reporting::new(&trial.home, &STOP).with_run(run, &log);
     let loader = Loader::new(services, trial.threads as u32);
     let mut factory = LoadedFactory::new(&loader, &trial.components);
     let bound = bind(&trial.spec, &mut factory).map_err(failed)?;
@@ -140,11 +218,21 @@ fn train(trial: &TrialFile, run: &Run) -> Result<ablate_train::Outcome, Failed> 
     let prepared = parts.dataset().prepare().into_result();
     prepared.map_err(|error| ("data".to_owned(), Failure::from_plugin("dataset", name, &error)))?;
     printer::line(&Said::Entering("training".to_owned()));
-    let mut recorder = RunRecorder { run, shown: None };
+    let pause_at_epoch = trial.pause_at_epoch;
+    let shown = None;
+    let mut recorder = RunRecorder { run, claim, log, steps, pause_at_epoch, shown };
     let mut checkpoints = RunCheckpoints { run };
     let (spec, seed) = (&trial.spec, trial.seed);
-    ablate_train::run(&mut parts, spec, seed, &mut recorder, &mut checkpoints, &STOP)
-        .map_err(failed)
+    let outcome =
+        ablate_train::run(&mut parts, spec, seed, &mut recorder, &mut checkpoints, &STOP);
+    let outcome = outcome.map_err(failed)?;
+    let (word, step) = match &outcome {
+        ablate_train::Outcome::Finished(finished) => ("finished", finished.steps),
+        ablate_train::Outcome::Stopped { step } => ("stopped", *step),
+    };
+    recorder.steps.1 = step;
+    write_log(&recorder.log, &format!("{word} after step {step}"));
+    Ok(outcome)
 }
 
 /// What was measured after the last step goes to the other measurements, once.
@@ -152,7 +240,7 @@ fn record_end(run: &Run, finished: &Finished) -> Result<(), Failure> {
     let known = run.measurements()?;
     let last = finished.finals.iter().filter(|last| last.checkpoint == CheckpointKind::Last);
     let new: Vec<_> = last
-        .map(|last| stored(&last.measurement))
+        .map(|last| entry(&last.measurement))
         .filter(|new| {
             !known.iter().any(|old| {
                 (old.step, &old.split, &old.metric) == (new.step, &new.split, &new.metric)
@@ -172,17 +260,8 @@ fn reported<'a>(spec: &Spec, finished: &'a Finished) -> Vec<&'a Measurement> {
     chosen.map(|last| &last.measurement).collect()
 }
 
-/// The line that stands beside a finished trial: the objective, else the loss.
-fn summary(spec: &Spec, finals: &[&Measurement]) -> String {
-    let objective = spec.metrics.iter().find(|metric| metric.objective);
-    let name = objective.map_or("loss", |metric| metric.name.as_str());
-    let mut wanted = ["test", "valid", "train"].into_iter();
-    let found =
-        wanted.find_map(|split| finals.iter().find(|m| m.metric == name && m.split == split));
-    found.map_or(String::new(), |m| format!("{} {name} {:.4}", m.split, m.value))
-}
-
-fn stored(measurement: &Measurement) -> ablate_runs::Measurement {
+/// A measurement as the store keeps it.
+fn entry(measurement: &Measurement) -> ablate_runs::Measurement {
     ablate_runs::Measurement {
         metric: measurement.metric.clone(),
         split: measurement.split.clone(),
@@ -197,27 +276,44 @@ fn stored(measurement: &Measurement) -> ablate_runs::Measurement {
 /// Measurements go into the run, progress to the parent.
 struct RunRecorder<'a> {
     run: &'a Run,
+    claim: &'a Claim,
+    log: PathBuf,
+    /// The step that the trial goes on from, and the last that it has done.
+    steps: &'a mut (u64, u64),
+    pause_at_epoch: Option<u64>,
     shown: Option<Instant>,
 }
 
 impl Recorder for RunRecorder<'_> {
     fn starts_after(&mut self, step: u64) -> Result<(), StorageError> {
+        *self.steps = (step, step);
         if step > 0 {
             let id = self.run.id().to_string();
-            write_log(&self.run.log_path(), &format!("goes on after step {step}"));
+            write_log(&self.log, &format!("goes on after step {step}"));
             printer::line(&Said::Run { id, resumed_at: Some(step) });
         }
         Ok(self.run.truncate_measurements_after(step)?)
     }
 
     fn measurement(&mut self, measurement: &Measurement) -> Result<(), StorageError> {
-        Ok(self.run.append(&stored(measurement))?)
+        if measurement.split != "train" {
+            let Measurement { metric, split, value, .. } = measurement.clone();
+            printer::line(&Said::Measured { metric, split, value });
+        }
+        Ok(self.run.append(&entry(measurement))?)
     }
 
     fn progress(&mut self, progress: &Progress<'_>) {
+        self.steps.1 = progress.step;
+        let trained = progress.phase == Phase::Train && progress.epoch < progress.epochs;
+        if trained && self.pause_at_epoch.is_some_and(|epoch| progress.epoch >= epoch) {
+            PAUSING.store(true, Ordering::SeqCst);
+            STOP.store(true, Ordering::SeqCst);
+        }
         let due = self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(200));
         if due {
             self.shown = Some(Instant::now());
+            self.claim.beat(progress.step, progress.steps);
             printer::line(&Said::Step {
                 epoch: progress.epoch,
                 epochs: progress.epochs,

@@ -10,33 +10,55 @@ use serde_json::{Map, Value as Json};
 use crate::error::{At, Error, nearest, quoted};
 use crate::json_schema::{Shape, branches, deref, options, shape, tag, type_names};
 use crate::key_path::KeyPath;
+use crate::known::Known;
 use crate::section::wrong_type;
 use crate::tree::{Data, Node, Origin, show_float};
 
 /// The config of one component.
 pub(crate) struct Config<'a> {
-    pub(crate) kind: &'a str,
-    pub(crate) name: &'a str,
+    pub(crate) known: &'a Known,
     /// The component's place in the experiment.
     pub(crate) path: &'a KeyPath,
     /// Who chose the component; blamed for what its config lacks.
     pub(crate) origin: &'a Origin,
-    /// Its schema, without the keys that are slots.
-    pub(crate) schema: &'a Json,
-    /// Keys beside the config's own that are valid here, for the list of valid keys.
-    pub(crate) beside: Vec<String>,
+    /// Keys beside `use`, the config's own and the slots that are valid here.
+    pub(crate) beside: &'a [&'a str],
+}
+
+/// The place of a value, as steps from the component's: most values are right, and then nobody asks.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Component(&'a KeyPath),
+    Key(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl Place<'_> {
+    fn key_path(&self) -> KeyPath {
+        match self {
+            Self::Component(path) => (*path).clone(),
+            Self::Key(parent, key) => parent.key_path().child(*key),
+            Self::Item(parent, index) => parent.key_path().item(*index),
+        }
+    }
 }
 
 impl Config<'_> {
-    /// The config as JSON with defaults filled in.
-    pub(crate) fn read(
-        &self,
-        entries: &IndexMap<String, Node>,
-        defaults: Option<&Json>,
-    ) -> Result<Json, Error> {
-        let config = self.object(entries, self.origin, self.schema, defaults, self.path, true)?;
+    /// The config as JSON with defaults filled in. Of `entries`, the component's table, it takes
+    /// what is neither `use`, nor a slot, nor one of the keys beside.
+    pub(crate) fn read(&self, entries: &IndexMap<String, Node>) -> Result<Json, Error> {
+        let Known { schema, defaults, .. } = self.known;
+        let place = &Place::Component(self.path);
+        let config = self.object(entries, self.origin, schema, defaults.as_ref(), place, true)?;
         self.validate(&config, entries)?;
         Ok(config)
+    }
+
+    /// Whether a key of the component's table is not one of its config.
+    fn is_beside(&self, key: &str) -> bool {
+        key == "use"
+            || self.beside.contains(&key)
+            || self.known.slots().iter().any(|slot| slot.name == key)
     }
 
     /// `node` as JSON, if it has the shape that `schema` asks for.
@@ -45,13 +67,13 @@ impl Config<'_> {
         node: &Node,
         schema: &Json,
         default: Option<&Json>,
-        path: &KeyPath,
+        path: &Place<'_>,
     ) -> Result<Json, Error> {
-        let schema = deref(self.schema, schema);
-        if let Some(options) = options(self.schema, schema) {
+        let schema = deref(&self.known.schema, schema);
+        if let Some(options) = options(&self.known.schema, schema) {
             return one_of(node, &options, path);
         }
-        if let Some(branches) = branches(self.schema, schema) {
+        if let Some(branches) = branches(&self.known.schema, schema) {
             return self.alternative(node, &branches, default, path);
         }
         let shape = shape(schema);
@@ -65,7 +87,7 @@ impl Config<'_> {
             (Data::Integer(_), Shape::Integer | Shape::Any)
             | (Data::Bool(_), Shape::Bool | Shape::Any)
             | (Data::Text(_), Shape::Text | Shape::Any) => Ok(node.to_json()),
-            _ => Err(wrong_type(node, path, &type_names(schema))),
+            _ => Err(wrong_type(node, &path.key_path(), &type_names(schema))),
         }
     }
 
@@ -75,10 +97,10 @@ impl Config<'_> {
         origin: &Origin,
         schema: &Json,
         default: Option<&Json>,
-        path: &KeyPath,
+        path: &Place<'_>,
         own: bool,
     ) -> Result<Json, Error> {
-        let schema = deref(self.schema, schema);
+        let schema = deref(&self.known.schema, schema);
         let none = Map::new();
         let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&none);
         let others = schema.get("additionalProperties");
@@ -91,7 +113,10 @@ impl Config<'_> {
         let default = default.and_then(Json::as_object);
         let mut config = Map::new();
         for (key, node) in table {
-            let path = path.child(key.as_str());
+            if own && self.is_beside(key) {
+                continue;
+            }
+            let path = Place::Key(path, key);
             let value = match (properties.get(key), others) {
                 (Some(property), _) => {
                     let default = default.and_then(|default| default.get(key));
@@ -103,10 +128,12 @@ impl Config<'_> {
                 _ => {
                     let mut known: Vec<String> = properties.keys().cloned().collect();
                     if own {
-                        known.extend(self.beside.iter().cloned());
+                        let slots = self.known.slots().iter().map(|slot| slot.name.clone());
+                        known.extend(slots);
+                        known.extend(self.beside.iter().map(|key| (*key).to_owned()));
                     }
                     return Err(Error::UnknownKey {
-                        at: At::new(&node.origin, &path),
+                        at: At::new(&node.origin, &path.key_path()),
                         near: nearest(key, known.iter().map(String::as_str)),
                         known,
                     });
@@ -124,15 +151,15 @@ impl Config<'_> {
                 config.insert(key.clone(), value.clone());
             } else if required.is_some_and(|required| required.iter().any(|name| name == key)) {
                 return Err(Error::Missing {
-                    at: At::new(origin, &path.child(key.as_str())),
-                    why: format!("`{}` has no default for it", self.name),
+                    at: At::new(origin, &path.key_path().child(key.as_str())),
+                    why: format!("`{}` has no default for it", self.known.name),
                 });
             }
         }
         Ok(Json::Object(config))
     }
 
-    fn list(&self, items: &[Node], schema: &Json, path: &KeyPath) -> Result<Json, Error> {
+    fn list(&self, items: &[Node], schema: &Json, path: &Place<'_>) -> Result<Json, Error> {
         let first = schema.get("prefixItems").and_then(Json::as_array);
         let any = Json::Bool(true);
         let rest = schema.get("items").unwrap_or(&any);
@@ -143,7 +170,7 @@ impl Config<'_> {
                 let schema = first.and_then(|first| first.get(index)).unwrap_or(rest);
                 // `items: false` closes a tuple; its length is the validator's to check.
                 let schema = if schema == &Json::Bool(false) { &any } else { schema };
-                self.value(item, schema, None, &path.item(index))
+                self.value(item, schema, None, &Place::Item(path, index))
             })
             .collect()
     }
@@ -154,17 +181,17 @@ impl Config<'_> {
         node: &Node,
         branches: &[&Json],
         default: Option<&Json>,
-        path: &KeyPath,
+        path: &Place<'_>,
     ) -> Result<Json, Error> {
         if let [only] = branches {
             return self.value(node, only, default, path);
         }
         if let (Some((tag, names)), Some(table)) = (tag(branches), node.table()) {
-            let path_of_tag = path.child(tag.as_str());
+            let path_of_tag = Place::Key(path, &tag);
             let Some(chosen) = table.get(&tag) else {
                 let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
                 return Err(Error::Missing {
-                    at: At::new(&node.origin, &path_of_tag),
+                    at: At::new(&node.origin, &path_of_tag.key_path()),
                     why: format!("it chooses one of {}", quoted(&names)),
                 });
             };
@@ -185,8 +212,9 @@ impl Config<'_> {
         let fitting = failed.into_iter().find(|(closeness, _)| *closeness == best && best > 0);
         Err(fitting.map_or_else(
             || {
-                let names = branches.iter().map(|branch| type_names(deref(self.schema, branch)));
-                wrong_type(node, path, &names.collect::<Vec<_>>().join(" or "))
+                let names =
+                    branches.iter().map(|branch| type_names(deref(&self.known.schema, branch)));
+                wrong_type(node, &path.key_path(), &names.collect::<Vec<_>>().join(" or "))
             },
             |(_, error)| error,
         ))
@@ -194,15 +222,10 @@ impl Config<'_> {
 
     /// Ranges, lengths and whatever else the schema says.
     fn validate(&self, config: &Json, entries: &IndexMap<String, Node>) -> Result<(), Error> {
-        let broken = |problem: String| Error::BrokenSchema {
-            kind: self.kind.to_owned(),
-            name: self.name.to_owned(),
-            problem,
-        };
-        let validator = jsonschema::options()
-            .should_validate_formats(false)
-            .build(self.schema)
-            .map_err(|error| broken(error.to_string()))?;
+        let validator = self.known.validator()?;
+        if validator.is_valid(config) {
+            return Ok(());
+        }
         let Some(error) = validator.iter_errors(config).next() else { return Ok(()) };
         let (path, origin) = self.locate(error.instance_path().as_str(), entries);
         let at = At::new(&origin, &path);
@@ -250,18 +273,18 @@ impl Config<'_> {
 }
 
 /// How far a value got in a branch that refused it; the error of the one that fits best is shown.
-fn closeness(error: &Error, path: &KeyPath) -> usize {
+fn closeness(error: &Error, path: &Place<'_>) -> usize {
     match error {
-        Error::WrongType { at, .. } if at.key == *path => 0,
+        Error::WrongType { at, .. } if at.key == path.key_path() => 0,
         Error::UnknownKey { .. } => 1,
         _ => 2,
     }
 }
 
-fn finite(node: &Node, path: &KeyPath) -> Result<Json, Error> {
+fn finite(node: &Node, path: &Place<'_>) -> Result<Json, Error> {
     match node.data {
         Data::Float(value) if !value.is_finite() => Err(Error::OutOfRange {
-            at: At::new(&node.origin, path),
+            at: At::new(&node.origin, &path.key_path()),
             bound: "a finite number".to_owned(),
             found: node.show(),
         }),
@@ -269,17 +292,17 @@ fn finite(node: &Node, path: &KeyPath) -> Result<Json, Error> {
     }
 }
 
-fn one_of(node: &Node, options: &[&str], path: &KeyPath) -> Result<Json, Error> {
+fn one_of(node: &Node, options: &[&str], path: &Place<'_>) -> Result<Json, Error> {
     let known: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
     match node.text() {
         Some(text) if options.contains(&text) => Ok(Json::from(text)),
         Some(text) => Err(Error::NotOneOf {
-            at: At::new(&node.origin, path),
+            at: At::new(&node.origin, &path.key_path()),
             found: text.to_owned(),
             near: nearest(text, options.iter().copied()),
             known,
         }),
-        None => Err(wrong_type(node, path, &format!("one of {}", quoted(&known)))),
+        None => Err(wrong_type(node, &path.key_path(), &format!("one of {}", quoted(&known)))),
     }
 }
 

@@ -92,6 +92,9 @@ pub enum Error {
     /// A slot that must be filled and is not.
     #[error("{at} is missing: `{component}` needs a block of role `{role}` here")]
     MissingSlot { at: Box<At>, component: String, role: String },
+    /// Something in `[sweep]` that cannot be meant.
+    #[error("{at}: {problem}")]
+    Sweep { at: Box<At>, problem: String, hints: Vec<String> },
     /// Two variants have the same name.
     #[error("{at}: another variant is already named `{name}`")]
     DuplicateVariant { at: Box<At>, name: String },
@@ -150,6 +153,7 @@ impl Error {
                 });
                 hints
             }
+            Self::Sweep { hints, .. } => hints.clone(),
             Self::ExactlyOne { first, second, .. } => {
                 vec![format!("write either `{first}` or `{second}`")]
             }

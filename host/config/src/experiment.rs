@@ -37,6 +37,8 @@ pub struct Experiment {
     /// What is compared.
     pub sweep: Sweep,
     tree: Tree,
+    /// The tree without `[sweep]`, from which variants are made.
+    trunk: Tree,
 }
 
 impl Experiment {
@@ -65,6 +67,7 @@ impl Experiment {
             sweep: Sweep::read(&section)?,
             file,
             folder,
+            trunk: tree.without("sweep"),
             tree,
         })
     }
@@ -75,9 +78,10 @@ impl Experiment {
         &self.tree
     }
 
-    /// The base spec with `set` put over it.
+    /// The base spec with `set` put over it, without `[sweep]`.
     ///
-    /// Setting a table that has `use` replaces it; other tables merge.
+    /// Setting a table that has `use` replaces it; other tables merge. `false` in the place of a
+    /// loss, a metric or the block of an optional slot leaves it out.
     /// The whole of `set` is one layer, so its order matters only where two entries name one key.
     ///
     /// # Errors
@@ -86,7 +90,7 @@ impl Experiment {
         for (key, value) in set {
             check_varied(key, &At { origin: value.origin.clone(), key: key.clone() })?;
         }
-        Ok(self.tree.with(set))
+        Ok(self.trunk.with(set))
     }
 }
 
@@ -143,6 +147,10 @@ pub(crate) fn check_varied(key: &KeyPath, at: &At) -> Result<(), Error> {
     let first = key.first().unwrap_or_default();
     if VARIED.contains(&first) {
         return Ok(());
+    }
+    if first == "seed" || first == "seeds" {
+        let problem = "every variant has the same seeds; they stand in `sweep.seeds`".to_owned();
+        return Err(Error::Misplaced { at: at(), problem });
     }
     if KEYS.contains(&first) || first == "extends" {
         let problem = format!("`{first}` cannot differ between variants");

@@ -106,7 +106,8 @@ impl Serialize for KeyPath {
     }
 }
 
-/// Keys between dots; a key that holds other characters stands in quotes: `loss."a.b".weight`.
+/// Keys between dots, positions in brackets: `model.layers[2].use`. A key that holds other
+/// characters stands in quotes: `loss."a.b".weight`.
 impl FromStr for KeyPath {
     type Err = String;
 
@@ -120,7 +121,7 @@ impl FromStr for KeyPath {
                     let end = inner.find(quote).ok_or_else(|| format!("no closing {quote}"))?;
                     (&inner[..end], &inner[end + 1..])
                 }
-                _ => rest.split_at(rest.find('.').unwrap_or(rest.len())),
+                _ => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
             };
             if key.is_empty() {
                 return Err("a key is empty".to_owned());
@@ -129,6 +130,14 @@ impl FromStr for KeyPath {
                 return Err(format!("`{key}` is not a key (quote it if it is meant)"));
             }
             segments.push(Segment::Key(key.to_owned()));
+            let mut after = after;
+            while let Some(inner) = after.strip_prefix('[') {
+                let (index, behind) =
+                    inner.split_once(']').ok_or_else(|| "no closing ]".to_owned())?;
+                let index = index.parse().map_err(|_| format!("`[{index}]` is not a position"))?;
+                segments.push(Segment::Index(index));
+                after = behind;
+            }
             match after.strip_prefix('.') {
                 Some(after) => rest = after,
                 None if after.is_empty() => return Ok(Self(segments)),
@@ -148,7 +157,9 @@ mod tests {
 
     #[test]
     fn reads_and_prints_keys() {
-        for text in ["model", "model.pooling.window", "loss.\"a.b\".weight"] {
+        let texts =
+            ["model", "model.pooling.window", "loss.\"a.b\".weight", "model.layers[2][0].use"];
+        for text in texts {
             assert_eq!(text.parse::<KeyPath>().unwrap().to_string(), text);
         }
         let path = KeyPath::root().child("sweep").child("variant").item(2).child("name");
@@ -163,6 +174,9 @@ mod tests {
             ("a.\"b", "no closing \""),
             ("a b", "`a b` is not a key (quote it if it is meant)"),
             ("\"a\"b", "expected `.` before `b`"),
+            ("a[1", "no closing ]"),
+            ("a[x]", "`[x]` is not a position"),
+            ("[1]", "a key is empty"),
         ] {
             assert_eq!(text.parse::<KeyPath>().unwrap_err(), problem);
         }

@@ -5,13 +5,20 @@
 //! tree into a [`Spec`] with the help of what is known about components ([`Schemas`]).
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use ablate_config::{ComponentSchema, Layers, Schemas, Unknown, load, resolve};
 //!
 //! struct Anything;
 //! impl Schemas for Anything {
-//!     fn component(&self, _: &str, _: &str, _: Option<&str>) -> Result<ComponentSchema, Unknown> {
+//!     fn component(
+//!         &self,
+//!         _kind: &str,
+//!         _name: &str,
+//!         _role: Option<&str>,
+//!     ) -> Result<Arc<ComponentSchema>, Unknown> {
 //!         let schema = serde_json::json!({ "type": "object" });
-//!         Ok(ComponentSchema { schema, ..ComponentSchema::default() })
+//!         Ok(Arc::new(ComponentSchema { schema, ..ComponentSchema::default() }))
 //!     }
 //! }
 //!
@@ -35,15 +42,20 @@
 mod conform;
 mod error;
 mod experiment;
+mod failure_class;
 mod identity;
 mod json_schema;
 mod key_path;
+mod known;
 mod load;
+mod memory;
+mod quantity;
 mod resolve;
 mod schema;
 mod section;
 mod source;
 mod spec;
+mod spec_value;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -52,14 +64,18 @@ mod tree;
 
 pub use error::{At, Error, UnknownComponent, nearest};
 pub use experiment::Experiment;
+pub use failure_class::{FailureClass, UnknownFailureClass};
 pub use identity::{InputFile, identity_json, input_files};
 pub use key_path::{KeyPath, Segment};
 pub use load::{Layers, load};
-pub use resolve::resolve;
+pub use resolve::{Resolver, resolve};
 pub use schema::{ComponentSchema, Schemas, SlotSchema, Unknown};
 pub use spec::{
     Algorithm, ComponentSpec, EarlyStoppingSpec, GroupSpec, LossSpec, MetricSpec, OptimizerSpec,
     ReportCheckpoint, ReportSpec, ScheduleSpec, SlotSpec, Spec, TrainSpec,
 };
-pub use sweep::{Axis, Sweep, VariantSpec};
+pub use sweep::{
+    Axis, Block, Distribution, Draw, Exclusion, ExclusionRule, HalvingSpec, Random, Removal,
+    RetryPolicy, Seeds, SequentialSeeds, Sweep, VariantSpec,
+};
 pub use tree::{Data, Node, Origin, Tree};

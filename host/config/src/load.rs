@@ -226,7 +226,7 @@ impl<'a> Origins<'a> {
 
     fn read(&self) -> Node {
         let root = KeyPath::root();
-        let data = Data::Table(self.table(&values(self.figment), &root));
+        let data = Data::Table(Arc::new(self.table(&values(self.figment), &root)));
         Node { data, origin: Origin::Spec }
     }
 
@@ -245,7 +245,7 @@ impl<'a> Origins<'a> {
                 let items = items.iter().enumerate();
                 Data::List(items.filter_map(|(i, item)| self.node(item, &path.item(i))).collect())
             }
-            Value::Dict(_, values) => Data::Table(self.table(values, path)),
+            Value::Dict(_, values) => Data::Table(Arc::new(self.table(values, path))),
         };
         let origin = self.origin(value, &data, path);
         Some(Node { data, origin })

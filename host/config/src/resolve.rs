@@ -1,16 +1,19 @@
 //! From a tree to the resolved spec: every key checked, every default filled in.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 
 use crate::conform::Config;
 use crate::error::{At, Error, UnknownComponent, nearest};
 use crate::experiment::device;
 use crate::key_path::KeyPath;
-use crate::schema::{ComponentSchema, Schemas, SlotSchema};
+use crate::known::Known;
+use crate::memory::Memory;
+use crate::schema::{Schemas, SlotSchema};
 use crate::section::{FINITE, Section, list, number, refuse_unknown, table, text, texts};
 use crate::spec::{
     ComponentSpec, LossSpec, MetricSpec, ReportCheckpoint, ReportSpec, SlotSpec, Spec,
@@ -23,32 +26,85 @@ use crate::tree::{Data, Node, Origin, Tree};
 /// # Errors
 /// The first key that is wrong, with the file and line, variable or argument that said it.
 pub fn resolve(tree: &Tree, schemas: &dyn Schemas) -> Result<Spec, Error> {
-    let root = Section::loose_root(tree)?;
-    let blocks = Blocks::list(&root)?;
-    let resolver = Resolver { schemas, blocks };
-    let dataset = resolver.required(&root, "dataset", "an experiment needs data")?;
-    let model = resolver.required(&root, "model", "an experiment needs a model")?;
-    let shared = resolver.shared()?;
-    let losses = resolver.losses(&root)?;
-    let metrics = resolver.metrics(&root)?;
-    let train = train::read(&root)?;
-    let report = report(&root)?;
+    Resolver::new(schemas).resolve(tree)
+}
+
+/// Resolves the variants of a sweep; what it has learned about components for one variant, it need
+/// not learn for the next.
+pub struct Resolver<'a> {
+    schemas: &'a dyn Schemas,
+    known: RefCell<Vec<Rc<Known>>>,
+    memory: RefCell<Memory>,
+}
+
+impl<'a> Resolver<'a> {
+    /// One that has learned nothing yet.
+    #[must_use]
+    pub fn new(schemas: &'a dyn Schemas) -> Self {
+        Self { schemas, known: RefCell::default(), memory: RefCell::default() }
+    }
+
+    /// The resolved spec of one variant.
+    ///
+    /// # Errors
+    /// The first key that is wrong, with the file and line, variable or argument that said it.
+    pub fn resolve(&self, tree: &Tree) -> Result<Spec, Error> {
+        let root = Section::loose_root(tree)?;
+        let blocks = Blocks::list(&root)?;
+        self.memory.borrow_mut().open(root.node("blocks"));
+        whole(&Pass { resolver: self, blocks }, &root)
+    }
+
+    fn known(
+        &self,
+        origin: &Origin,
+        path: &KeyPath,
+        kind: &str,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<Rc<Known>, Error> {
+        if let Some(known) = self.known.borrow().iter().find(|known| known.is(kind, name, role)) {
+            return Ok(known.clone());
+        }
+        let component = self.schemas.component(kind, name, role).map_err(|unknown| {
+            Error::UnknownComponent(Box::new(UnknownComponent {
+                at: At { origin: origin.clone(), key: path.clone() },
+                kind: kind.to_owned(),
+                role: role.map(str::to_owned),
+                name: name.to_owned(),
+                unknown,
+            }))
+        })?;
+        let known = Rc::new(Known::new((kind, name, role), component));
+        self.known.borrow_mut().push(known.clone());
+        Ok(known)
+    }
+}
+
+fn whole(pass: &Pass<'_>, root: &Section<'_>) -> Result<Spec, Error> {
+    let dataset = pass.required(root, "dataset", "an experiment needs data")?;
+    let model = pass.required(root, "model", "an experiment needs a model")?;
+    let shared = pass.shared()?;
+    let losses = pass.losses(root)?;
+    let metrics = pass.metrics(root)?;
+    let train = train::read(root)?;
+    let report = report(root)?;
     let has_objective = metrics.iter().any(|metric| metric.objective);
     let needs_objective = |at| {
         let problem = "needs a metric with `objective = true`".to_owned();
         if has_objective { Ok(()) } else { Err(Error::Misplaced { at, problem }) }
     };
     if report.checkpoint == ReportCheckpoint::Best {
-        let section = Section::loose(&root, "report")?;
+        let section = Section::loose(root, "report")?;
         needs_objective(section.at_key("checkpoint"))?;
     }
     if train.early_stopping.is_some() {
-        let section = Section::loose(&root, "train")?;
+        let section = Section::loose(root, "train")?;
         needs_objective(section.at_key("early_stopping"))?;
     }
     Ok(Spec {
         question: root.text("question")?.unwrap_or_default().to_owned(),
-        device: device(&root)?,
+        device: device(root)?,
         threads: root.count("threads", 1)?.map(|threads| threads as usize),
         dataset,
         model,
@@ -89,15 +145,16 @@ impl<'a> Blocks<'a> {
     }
 }
 
-struct Resolver<'a> {
-    schemas: &'a dyn Schemas,
+/// A resolver at work on one tree.
+struct Pass<'a> {
+    resolver: &'a Resolver<'a>,
     blocks: Blocks<'a>,
 }
 
 /// What a component's table may hold beside its config and its slots.
 type Beside<'a> = &'a [&'a str];
 
-impl Resolver<'_> {
+impl Pass<'_> {
     fn required(&self, root: &Section<'_>, kind: &str, why: &str) -> Result<ComponentSpec, Error> {
         match root.node(kind) {
             Some(node) => self.component(node, &root.path(kind), kind, None, &[]),
@@ -111,11 +168,11 @@ impl Resolver<'_> {
         let missing = || Error::Missing { at: root.at_key("loss"), why };
         let Some(node) = root.node("loss") else { return Err(missing()) };
         let named = table(node, &path)?;
-        if named.is_empty() {
+        let mut given = named.iter().filter(|(_, node)| !is_left_out(node)).peekable();
+        if given.peek().is_none() {
             return Err(missing());
         }
-        named
-            .iter()
+        given
             .map(|(name, node)| {
                 let path = path.child(name.as_str());
                 let component = self.component(node, &path, "loss", None, &["inputs", "weight"])?;
@@ -135,6 +192,9 @@ impl Resolver<'_> {
         let Some(node) = root.node("metric") else { return Ok(Vec::new()) };
         let mut metrics: Vec<MetricSpec> = Vec::new();
         for (name, node) in table(node, &path)? {
+            if is_left_out(node) {
+                continue;
+            }
             let path = path.child(name.as_str());
             let beside = ["inputs", "objective"];
             let component = self.component(node, &path, "metric", None, &beside)?;
@@ -193,61 +253,23 @@ impl Resolver<'_> {
             let why = format!("it names the {}", role.unwrap_or(kind));
             return Err(Error::Missing { at: At::new(&node.origin, &path.child("use")), why });
         };
+        if let Some(component) = self.resolver.memory.borrow().recall(node, kind, role) {
+            return Ok(component);
+        }
         let name = text(chosen, &path.child("use"))?;
-        let known = self.known(&chosen.origin, path, kind, name, role)?;
-        let own: IndexMap<String, Node> = entries
-            .iter()
-            .filter(|(key, _)| {
-                let key = key.as_str();
-                key != "use"
-                    && !beside.contains(&key)
-                    && !known.slots.iter().any(|slot| slot.name == key)
-            })
-            .map(|(key, node)| (key.clone(), node.clone()))
-            .collect();
-        let (schema, defaults) = without_slots(&known);
-        let config = Config {
-            kind,
-            name,
-            path,
-            origin: &chosen.origin,
-            schema: &schema,
-            beside: known
-                .slots
-                .iter()
-                .map(|slot| slot.name.as_str())
-                .chain(beside.iter().copied())
-                .map(str::to_owned)
-                .collect(),
-        };
-        let config = config.read(&own, defaults.as_ref())?;
+        let known = self.resolver.known(&chosen.origin, path, kind, name, role)?;
+        let config = Config { known: &known, path, origin: &chosen.origin, beside };
+        let config = config.read(entries)?;
         let mut slots = BTreeMap::new();
-        for slot in &known.slots {
+        for slot in known.slots() {
             let filled = self.slot(slot, entries.get(&slot.name), path, name, &chosen.origin)?;
             if let Some(filled) = filled {
                 slots.insert(slot.name.clone(), filled);
             }
         }
-        Ok(ComponentSpec { name: name.to_owned(), config, slots })
-    }
-
-    fn known(
-        &self,
-        origin: &Origin,
-        path: &KeyPath,
-        kind: &str,
-        name: &str,
-        role: Option<&str>,
-    ) -> Result<ComponentSchema, Error> {
-        self.schemas.component(kind, name, role).map_err(|unknown| {
-            Error::UnknownComponent(Box::new(UnknownComponent {
-                at: At { origin: origin.clone(), key: path.clone() },
-                kind: kind.to_owned(),
-                role: role.map(str::to_owned),
-                name: name.to_owned(),
-                unknown,
-            }))
-        })
+        let component = ComponentSpec { name: name.to_owned(), config, slots };
+        self.resolver.memory.borrow_mut().keep(node, kind, role, &component);
+        Ok(component)
     }
 
     fn slot(
@@ -262,26 +284,23 @@ impl Resolver<'_> {
         let default = slot.default.as_ref().map(|default| {
             Node::from_json(default, &Origin::Default { component: Arc::from(component) })
         });
-        let Some(node) = given.or(default.as_ref()) else {
-            if slot.optional {
-                return Ok(None);
-            }
-            return Err(Error::MissingSlot {
-                at: At::new(chosen, &path),
-                component: component.to_owned(),
-                role: slot.role.clone(),
-            });
+        let missing = |origin| Error::MissingSlot {
+            at: At::new(origin, &path),
+            component: component.to_owned(),
+            role: slot.role.clone(),
         };
+        let Some(node) = given.or(default.as_ref()) else {
+            return if slot.optional { Ok(None) } else { Err(missing(chosen)) };
+        };
+        if is_left_out(node) {
+            return if slot.optional { Ok(None) } else { Err(missing(&node.origin)) };
+        }
         if !slot.many {
             return self.filling(node, &path, &slot.role).map(Some);
         }
         let items = list(node, &path, "a list of tables such as `[{ use = \"NAME\" }]`")?;
         if items.is_empty() && !slot.optional {
-            return Err(Error::MissingSlot {
-                at: At::new(&node.origin, &path),
-                component: component.to_owned(),
-                role: slot.role.clone(),
-            });
+            return Err(missing(&node.origin));
         }
         let filled: Result<Vec<_>, _> = items
             .iter()
@@ -311,31 +330,15 @@ impl Resolver<'_> {
         };
         // The shared block has to have this slot's role, which its own place does not know.
         if let Some(component) = shared.get("use").and_then(Node::text) {
-            self.known(&reference.origin, &path, "block", component, Some(role))?;
+            self.resolver.known(&reference.origin, &path, "block", component, Some(role))?;
         }
         Ok(SlotSpec::Ref(name.to_owned()))
     }
 }
 
-/// The schema and the defaults of a config without the keys that are slots.
-fn without_slots(component: &ComponentSchema) -> (Json, Option<Json>) {
-    let mut schema = match &component.schema {
-        Json::Null => serde_json::json!({ "type": "object" }),
-        schema => schema.clone(),
-    };
-    let mut defaults = component.defaults.clone();
-    for slot in &component.slots {
-        if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut) {
-            properties.remove(&slot.name);
-        }
-        if let Some(required) = schema.get_mut("required").and_then(Json::as_array_mut) {
-            required.retain(|name| name != slot.name.as_str());
-        }
-        if let Some(defaults) = defaults.as_mut().and_then(Json::as_object_mut) {
-            defaults.remove(&slot.name);
-        }
-    }
-    (schema, defaults)
+/// `false` in the place of a component: there is none.
+fn is_left_out(node: &Node) -> bool {
+    matches!(node.data, Data::Bool(false))
 }
 
 /// The names from `start` back to itself over references, if there is such a way.

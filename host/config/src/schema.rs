@@ -1,5 +1,7 @@
 //! What the caller knows about components: config schemas, defaults and slots, by kind and name.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 /// The components that a spec may use. The host implements it over its catalog.
@@ -13,7 +15,7 @@ pub trait Schemas {
         kind: &str,
         name: &str,
         role: Option<&str>,
-    ) -> Result<ComponentSchema, Unknown>;
+    ) -> Result<Arc<ComponentSchema>, Unknown>;
 }
 
 /// What a component's config and slots may be.
@@ -40,6 +42,9 @@ pub struct SlotSchema {
     pub many: bool,
     /// What it holds unless the experiment says otherwise: `{"use": "mean"}`.
     pub default: Option<Json>,
+    /// What stands for nothing here, `{"use": "mean"}`: what an ablation puts in a slot to remove
+    /// the block that it holds.
+    pub null: Option<Json>,
 }
 
 /// What the caller knows when there is no such component.

@@ -125,7 +125,9 @@ pub(crate) fn argument(text: &str) -> Result<Layer, Error> {
     let (key, value) =
         text.split_once('=').ok_or_else(|| bad("expected `key=value`".to_owned()))?;
     let path: KeyPath = key.parse().map_err(&bad)?;
-    let keys = path.keys().expect("a parsed path holds keys only");
+    let Some(keys) = path.keys() else {
+        return Err(bad("items of a list cannot be set, only the whole list".to_owned()));
+    };
     let values = single(&keys, parse_value(value).map_err(&bad)?);
     Ok(Layer { values, metadata: Metadata::from(ARGUMENT, Source::Custom(text.to_owned())) })
 }

@@ -3,8 +3,10 @@
 mod errors;
 mod layers;
 mod resolved;
+mod sweeps;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,7 +170,7 @@ impl Schemas for Catalog {
         kind: &str,
         name: &str,
         role: Option<&str>,
-    ) -> Result<ComponentSchema, Unknown> {
+    ) -> Result<Arc<ComponentSchema>, Unknown> {
         let fits =
             |(k, r, _): &&(&str, Option<&str>, &str)| *k == kind && (role.is_none() || role == *r);
         let known: Vec<&str> = NAMES.iter().filter(fits).map(|(.., name)| *name).collect();
@@ -182,7 +184,7 @@ impl Schemas for Catalog {
                     .map(|(kind, is, _)| format!("`{name}` exists as a {}", is.unwrap_or(kind))),
             });
         }
-        Ok(match name {
+        Ok(Arc::new(match name {
             "synthetic-speech" => with_defaults::<Speech>(vec![]),
             "rqvae" => with_defaults::<Rqvae>(vec![
                 slot("pooling", "pooling"),
@@ -199,7 +201,7 @@ impl Schemas for Catalog {
                 }],
             ),
             _ => with_defaults::<Empty>(vec![]),
-        })
+        }))
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Node {
 }
 
 /// What a TOML value can be. Dates are text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Data {
     /// `true` or `false`.
     Bool(bool),
@@ -73,8 +73,23 @@ pub enum Data {
     Text(String),
     /// An array.
     List(Vec<Node>),
-    /// A table, in the order in which its keys first appear in the files.
-    Table(IndexMap<String, Node>),
+    /// A table, in the order in which its keys first appear in the files. Shared, so that the
+    /// trees of a thousand variants hold what they have in common once.
+    Table(Arc<IndexMap<String, Node>>),
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(mine), Self::Bool(theirs)) => mine == theirs,
+            (Self::Integer(mine), Self::Integer(theirs)) => mine == theirs,
+            (Self::Float(mine), Self::Float(theirs)) => mine == theirs,
+            (Self::Text(mine), Self::Text(theirs)) => mine == theirs,
+            (Self::List(mine), Self::List(theirs)) => mine == theirs,
+            (Self::Table(mine), Self::Table(theirs)) => Arc::ptr_eq(mine, theirs) || mine == theirs,
+            _ => false,
+        }
+    }
 }
 
 impl PartialEq for Node {
@@ -132,9 +147,10 @@ impl Node {
     }
 
     /// A node that says the same as `json`. Null entries are left out, since TOML has no null.
-    pub(crate) fn from_json(json: &Json, origin: &Origin) -> Self {
+    #[must_use]
+    pub fn from_json(json: &Json, origin: &Origin) -> Self {
         let data = match json {
-            Json::Null => Data::Table(IndexMap::new()),
+            Json::Null => Data::Table(Arc::default()),
             Json::Bool(value) => Data::Bool(*value),
             Json::Number(number) => match number.as_i64() {
                 Some(integer) => Data::Integer(integer),
@@ -144,13 +160,12 @@ impl Node {
             Json::Array(items) => {
                 Data::List(items.iter().map(|item| Self::from_json(item, origin)).collect())
             }
-            Json::Object(entries) => Data::Table(
-                entries
-                    .iter()
-                    .filter(|(_, value)| !value.is_null())
-                    .map(|(key, value)| (key.clone(), Self::from_json(value, origin)))
-                    .collect(),
-            ),
+            Json::Object(entries) => {
+                let entries = entries.iter().filter(|(_, value)| !value.is_null());
+                let nodes =
+                    entries.map(|(key, value)| (key.clone(), Self::from_json(value, origin)));
+                Data::Table(Arc::new(nodes.collect()))
+            }
         };
         Self { data, origin: origin.clone() }
     }
@@ -190,7 +205,7 @@ impl Node {
         }
         match (&mut self.data, other) {
             (Data::Table(mine), Node { data: Data::Table(theirs), .. }) => {
-                merge_tables(mine, theirs, Node::merge);
+                merge_tables(Arc::make_mut(mine), theirs, Node::merge);
             }
             (_, other) => *self = other,
         }
@@ -201,7 +216,7 @@ impl Node {
     fn unite(&mut self, other: Node) {
         match (&mut self.data, other) {
             (Data::Table(mine), Node { data: Data::Table(theirs), .. }) => {
-                merge_tables(mine, theirs, Node::unite);
+                merge_tables(Arc::make_mut(mine), theirs, Node::unite);
             }
             (_, other) => *self = other,
         }
@@ -210,10 +225,10 @@ impl Node {
 
 fn merge_tables(
     mine: &mut IndexMap<String, Node>,
-    theirs: IndexMap<String, Node>,
+    theirs: Arc<IndexMap<String, Node>>,
     merge: fn(&mut Node, Node),
 ) {
-    for (key, node) in theirs {
+    for (key, node) in Arc::unwrap_or_clone(theirs) {
         match mine.get_mut(&key) {
             Some(old) => merge(old, node),
             None => {
@@ -262,6 +277,15 @@ impl Tree {
         })
     }
 
+    /// This tree without one of its first keys.
+    pub(crate) fn without(&self, key: &str) -> Self {
+        let mut tree = self.clone();
+        if let Data::Table(root) = &mut tree.root.data {
+            Arc::make_mut(root).shift_remove(key);
+        }
+        tree
+    }
+
     /// The file as a whole, for what is missing in it.
     pub(crate) fn origin(&self) -> Origin {
         Origin::File { file: Arc::from(self.file.as_path()), line: None }
@@ -273,11 +297,17 @@ impl Tree {
     pub(crate) fn with(&self, set: &[(KeyPath, Node)]) -> Self {
         let Some(layer) = overlay(set) else { return self.clone() };
         let mut tree = self.clone();
-        if let (Some(said), Data::Table(root)) = (layer.get("train"), &mut tree.root.data)
-            && let Some(Node { data: Data::Table(train), .. }) = root.get_mut("train")
+        let replaced = layer
+            .get("train")
+            .map_or_else(Vec::new, |said| replaced_alternatives(|key| said.get(key).is_some()));
+        if !replaced.is_empty()
+            && let Data::Table(root) = &mut tree.root.data
+            && let Some(Node { data: Data::Table(train), .. }) =
+                Arc::make_mut(root).get_mut("train")
         {
-            for replaced in replaced_alternatives(|key| said.get(key).is_some()) {
-                train.shift_remove(replaced);
+            let train = Arc::make_mut(train);
+            for key in replaced {
+                train.shift_remove(key);
             }
         }
         tree.root.merge(layer);
@@ -305,7 +335,7 @@ pub(crate) fn overlay(set: &[(KeyPath, Node)]) -> Option<Node> {
         let mut node = value.clone();
         for key in path.keys().into_iter().flatten().rev() {
             let origin = node.origin.clone();
-            node = Node { data: Data::Table([(key.to_owned(), node)].into()), origin };
+            node = Node { data: Data::Table(Arc::new([(key.to_owned(), node)].into())), origin };
         }
         match &mut whole {
             Some(whole) => whole.unite(node),

@@ -14,6 +14,7 @@
 
 mod error;
 mod inspect;
+mod inspected;
 mod library;
 mod services;
 

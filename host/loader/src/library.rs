@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "opening a library runs its constructors")]
 
 use crate::Error;
-use crate::inspect::inspect;
+use crate::inspect::{Inspection, inspect};
+use crate::inspected::{FileState, Inspected};
 use crate::services::{Services, share};
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use ablate_abi::v1::{
@@ -31,6 +32,7 @@ impl std::fmt::Debug for Library {
 pub struct Loader {
     host: SharedHost,
     threads: u32,
+    inspected: Inspected,
     open: Mutex<BTreeMap<PathBuf, Arc<Library>>>,
 }
 
@@ -39,8 +41,9 @@ impl Loader {
     ///
     /// Calls into plugins are serial within a trial, so each one's pool may have all threads.
     pub fn new(services: impl Services, threads: u32) -> Self {
+        let inspected = Inspected::new(services.library_cache());
         let host = share(services, threads);
-        Self { host, threads, open: Mutex::new(BTreeMap::new()) }
+        Self { host, threads, inspected, open: Mutex::new(BTreeMap::new()) }
     }
 
     /// Opens the library at `path`, or gives the one that is open already.
@@ -57,13 +60,7 @@ impl Loader {
         if let Some(library) = open.get(&path) {
             return Ok(library.clone());
         }
-        let inspection = inspect(&path)?;
-        if let Some(expected) = sha256
-            && expected != inspection.sha256
-        {
-            let (expected, found) = (expected.to_owned(), inspection.sha256);
-            return Err(Error::Changed { path, expected, found });
-        }
+        let inspection = self.inspect(&path, sha256)?;
         // Numbers start at 1: 0 is an image that was never initialized.
         let image = open.len() as u64 + 1;
         let root = open_root(&path, &inspection.symbol)?;
@@ -71,6 +68,23 @@ impl Loader {
         let library = Arc::new(self.init(library)?);
         open.insert(path, library.clone());
         Ok(library)
+    }
+
+    /// Reads and checks the file, unless it is known to be the one that is asked for.
+    fn inspect(&self, path: &Path, sha256: Option<&str>) -> Result<Inspection, Error> {
+        if let Some(known) = sha256.and_then(|sha256| self.inspected.recall(path, sha256)) {
+            return Ok(known);
+        }
+        let before = FileState::of(path);
+        let inspection = inspect(path)?;
+        if let Some(expected) = sha256
+            && expected != inspection.sha256
+        {
+            let (path, expected) = (path.to_path_buf(), expected.to_owned());
+            return Err(Error::Changed { path, expected, found: inspection.sha256 });
+        }
+        self.inspected.keep(path, before, &inspection);
+        Ok(inspection)
     }
 
     /// A plugin that is linked into this program, by the root symbol that it exports. All such
@@ -141,6 +155,11 @@ impl Library {
     /// Number of this image in the process.
     pub fn image(&self) -> u64 {
         self.image
+    }
+
+    /// The plugin's root, for checks that drive it directly.
+    pub fn root(&self) -> Plugin_Ref {
+        self.root
     }
 
     /// The plugin's description, as JSON.

@@ -20,6 +20,11 @@ pub trait Services: Send + Sync + 'static {
     /// A folder for caches that outlive the run.
     fn cache_folder(&self) -> PathBuf;
 
+    /// A folder to keep what was found in libraries, so that one with a known sha256 is read once.
+    fn library_cache(&self) -> Option<PathBuf> {
+        Some(self.cache_folder().join("libraries"))
+    }
+
     /// The file of an artifact that the trial was given.
     fn artifact(&self, name: &str) -> Option<PathBuf> {
         let _ = name;
@@ -48,6 +53,11 @@ impl Services for NoServices {
 
     fn cache_folder(&self) -> PathBuf {
         std::env::temp_dir()
+    }
+
+    fn library_cache(&self) -> Option<PathBuf> {
+        // Others may write to the folder for temporary files.
+        None
     }
 }
 

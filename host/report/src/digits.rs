@@ -44,6 +44,28 @@ pub(crate) fn with_interval(delta: f64, interval: Option<(f64, f64)>) -> String 
     }
 }
 
+/// `0.321 [0.318, 0.325]`; without an interval the value alone.
+pub(crate) fn plain_with_interval(value: f64, interval: Option<(f64, f64)>) -> String {
+    let scale = Scale::new(value, interval.map(|(low, high)| (high - low) / 2.0));
+    let value = scale.show(value);
+    match interval {
+        None => scale.finish(value, false),
+        Some((low, high)) => {
+            scale.finish(format!("{value} [{}, {}]", scale.show(low), scale.show(high)), true)
+        }
+    }
+}
+
+/// With so many decimals; a rounded zero has no sign.
+pub(crate) fn rounded(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.bytes().all(|byte| b"-0.".contains(&byte)) {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text
+    }
+}
+
 impl Scale {
     fn new(value: f64, spread: Option<f64>) -> Self {
         let spread = spread.filter(|spread| *spread > 0.0);
@@ -93,7 +115,7 @@ fn order(value: f64, decimals: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{with_interval, with_spread};
+    use super::{plain_with_interval, rounded, with_interval, with_spread};
 
     #[test]
     fn spreads_have_two_digits_and_means_the_same_place() {
@@ -125,5 +147,13 @@ mod tests {
         assert_eq!(with_interval(-1.5, Some((-1.5, -1.5))), "-1.500 [-1.500, -1.500]");
         assert_eq!(with_interval(0.25, None), "+0.2500");
         assert_eq!(with_interval(2e-8, Some((1e-8, 3e-8))), "(+2.0 [+1.0, +3.0])e-8");
+    }
+
+    #[test]
+    fn values_with_intervals_are_not() {
+        assert_eq!(plain_with_interval(0.321, Some((0.3184, 0.3251))), "0.3210 [0.3184, 0.3251]");
+        assert_eq!(plain_with_interval(-1.5, None), "-1.500");
+        assert_eq!(plain_with_interval(2.0, Some((2.0, 2.0))), "2.000 [2.000, 2.000]");
+        assert_eq!((rounded(-0.001, 2), rounded(-1.005, 1)), ("0.00".into(), "-1.0".into()));
     }
 }

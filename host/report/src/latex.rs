@@ -1,24 +1,28 @@
 //! The table in LaTeX, for the package booktabs.
 
-use crate::{Table, grid::Cell};
+use crate::{
+    Table,
+    grid::{Cell, Grid},
+    marks::{self, CellMark, Markup},
+};
 
 impl Table {
     /// A `tabular` and its notes, to stand in a `table`; the best value of each metric is bold.
+    ///
+    /// Comments carry the run ids of each cell, for [`crate::find_tables`].
     #[must_use]
     pub fn latex(&self) -> String {
-        let grid = self.grid();
-        let titles: Vec<_> = grid.columns.iter().map(|column| escape(&column.title)).collect();
-        let mut lines = vec![
-            "% \\usepackage{booktabs}".to_owned(),
-            format!("\\begin{{tabular}}{{{}}}", "l".repeat(titles.len())),
-            "\\toprule".to_owned(),
-            line(&titles),
-            "\\midrule".to_owned(),
-        ];
-        lines.extend(
-            grid.lines.iter().map(|cells| line(&cells.iter().map(show).collect::<Vec<_>>())),
-        );
-        lines.extend(["\\bottomrule".to_owned(), "\\end{tabular}".to_owned()]);
+        let grids = self.grids();
+        let marks = self.marks(&grids, Markup::Latex);
+        let mark = self.table_mark(marks.iter().flatten().flatten());
+        let mut lines =
+            vec!["% \\usepackage{booktabs}".to_owned(), format!("% {}", marks::line(&mark))];
+        for (index, (grid, marks)) in grids.iter().zip(&marks).enumerate() {
+            if index > 0 {
+                lines.push("\\par\\medskip".to_owned());
+            }
+            lines.extend(tabular(grid, marks));
+        }
         lines.push("\\par\\smallskip".to_owned());
         lines.push("{\\footnotesize".to_owned());
         lines.extend(self.notes().iter().map(|note| format!("{}\\par", escape_note(note))));
@@ -27,11 +31,47 @@ impl Table {
     }
 }
 
+fn tabular(grid: &Grid, marks: &[Vec<CellMark>]) -> Vec<String> {
+    let titles: Vec<_> = grid.columns.iter().map(|column| escape(&column.title)).collect();
+    let mut lines =
+        vec![format!("\\begin{{tabular}}{{{}}}", "l".repeat(titles.len())), "\\toprule".to_owned()];
+    lines.extend(headings(grid));
+    lines.push(line(&titles));
+    lines.push("\\midrule".to_owned());
+    for (cells, marks) in grid.lines.iter().zip(marks) {
+        lines.extend(marks.iter().map(|mark| format!("% {}", marks::line(mark))));
+        lines.push(line(&cells.iter().map(show).collect::<Vec<_>>()));
+    }
+    lines.extend(["\\bottomrule".to_owned(), "\\end{tabular}".to_owned()]);
+    lines
+}
+
+/// The names of the groups over their columns, each with a rule under it; nothing without groups.
+fn headings(grid: &Grid) -> Vec<String> {
+    let mut cells = Vec::new();
+    let mut rules = String::new();
+    let mut start = 0;
+    while start < grid.columns.len() {
+        let heading = &grid.columns[start].heading;
+        let same = |column: &&crate::grid::Column| column.heading == *heading;
+        let width = grid.columns[start..].iter().take_while(same).count();
+        if heading.is_empty() {
+            cells.extend(vec![String::new(); width]);
+        } else {
+            cells.push(format!("\\multicolumn{{{width}}}{{c}}{{{}}}", escape(heading)));
+            rules = format!("{rules}\\cmidrule(lr){{{}-{}}}", start + 1, start + width);
+        }
+        start += width;
+    }
+    if rules.is_empty() { Vec::new() } else { vec![line(&cells), rules] }
+}
+
 fn line(cells: &[String]) -> String {
     format!("{} \\\\", cells.join(" & "))
 }
 
-fn show(cell: &Cell) -> String {
+/// A cell as LaTeX.
+pub(crate) fn show(cell: &Cell) -> String {
     if !cell.numeric {
         return escape(&cell.text);
     }
@@ -81,6 +121,10 @@ fn escape(text: &str) -> String {
             'Δ' => escaped.push_str("$\\Delta$"),
             '↑' => escaped.push_str("$\\uparrow$"),
             '↓' => escaped.push_str("$\\downarrow$"),
+            '≤' => escaped.push_str("$\\leq$"),
+            'χ' => escaped.push_str("$\\chi$"),
+            '²' => escaped.push_str("$^2$"),
+            '−' => escaped.push_str("$-$"),
             '–' => escaped.push_str("--"),
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
                 escaped.push('\\');

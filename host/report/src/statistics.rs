@@ -2,6 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::random::SplitMix64;
+
 /// Up to so many pairs all sign patterns are tried.
 pub(crate) const EXACT_PAIRS: usize = 20;
 
@@ -57,13 +59,16 @@ pub(crate) fn smallest_p(pairs: usize) -> f64 {
 }
 
 /// Holm's step-down correction (Holm 1979): the k-th smallest of m values times m - k + 1, made monotone.
-pub(crate) fn holm(values: &[f64]) -> Vec<f64> {
+///
+/// `family` is m; the values that are not there count as 1, which makes the others no smaller than they will be.
+pub(crate) fn holm(values: &[f64], family: usize) -> Vec<f64> {
+    let family = family.max(values.len());
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut adjusted = vec![0.0; values.len()];
     let mut largest = 0_f64;
     for (rank, index) in order.into_iter().enumerate() {
-        largest = largest.max(values[index] * (values.len() - rank) as f64).min(1.0);
+        largest = largest.max(values[index] * (family - rank) as f64).min(1.0);
         adjusted[index] = largest;
     }
     adjusted
@@ -89,9 +94,11 @@ fn sign_flip_p(differences: &[f64]) -> f64 {
         let extreme = count_extreme(scaled[0], &scaled[1..], threshold);
         extreme as f64 / 2_f64.powi(scaled.len() as i32 - 1)
     } else {
-        let extreme = (0..DRAWS).scan(Signs::new(), |signs, _| Some(signs.flip_and_sum(&scaled)));
+        // The same signs each time.
+        let mut generator = SplitMix64::new(0);
+        let sums = (0..DRAWS).map(|_| flip_and_sum(&mut generator, &scaled));
         // The pattern that was seen is one of them (Phipson and Smyth 2010).
-        (extreme.filter(|sum| sum.abs() >= threshold).count() + 1) as f64 / (DRAWS + 1) as f64
+        (sums.filter(|sum| sum.abs() >= threshold).count() + 1) as f64 / (DRAWS + 1) as f64
     }
 }
 
@@ -106,35 +113,17 @@ fn count_extreme(sum: f64, rest: &[f64], threshold: f64) -> u64 {
     }
 }
 
-/// Random signs, the same ones each time: SplitMix64 (Steele, Lea and Flood 2014) from a fixed state.
-struct Signs {
-    state: u64,
-}
-
-impl Signs {
-    const fn new() -> Self {
-        Self { state: 0 }
-    }
-
-    fn flip_and_sum(&mut self, values: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        for chunk in values.chunks(64) {
-            let mut bits = self.next();
-            for value in chunk {
-                sum += if bits & 1 == 0 { *value } else { -value };
-                bits >>= 1;
-            }
+/// The sum with random signs.
+fn flip_and_sum(generator: &mut SplitMix64, values: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for chunk in values.chunks(64) {
+        let mut bits = generator.bits();
+        for value in chunk {
+            sum += if bits & 1 == 0 { *value } else { -value };
+            bits >>= 1;
         }
-        sum
     }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
+    sum
 }
 
 #[cfg(test)]

@@ -14,17 +14,19 @@ fn table(case: &Value) -> Table {
                 variant: format!("v{index}"),
                 seed: seed as u64,
                 metric: "score".into(),
+                split: "test".into(),
                 value: value.as_f64().unwrap(),
                 run: format!("v{index}-{seed}"),
+                ..SeedValue::default()
             });
         }
     }
     let metric = MetricColumn {
         name: "score".into(),
         split: "test".into(),
-        unit: None,
         higher_is_better: Some(true),
         objective: true,
+        ..MetricColumn::default()
     };
     Table::new(TableInput {
         experiment: "golden".into(),
@@ -33,9 +35,8 @@ fn table(case: &Value) -> Table {
         seeds: (0..rows[0]["values"].as_array().unwrap().len() as u64).collect(),
         metrics: vec![metric],
         cells,
-        missing: vec![],
         checkpoint: "last".into(),
-        test_variants: 0,
+        ..TableInput::default()
     })
     .unwrap()
 }

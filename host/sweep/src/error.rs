@@ -2,21 +2,27 @@
 
 use std::path::PathBuf;
 
-use ablate_config::Origin;
+use ablate_config::At;
 
 /// Why a sweep cannot be planned or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A `baseline` that no variant is named.
-    #[error("{origin}: `sweep.baseline`: no variant is named `{name}`")]
-    UnknownBaseline { origin: Origin, name: String, near: Option<String>, known: Vec<String> },
-    /// A point of the grid is named like another variant.
-    #[error("{origin}: `sweep.grid`: the point `{name}` is named like another variant")]
-    DuplicateVariant { origin: Origin, name: String },
-    /// The grid has more points than anyone can mean.
-    #[error("{origin}: `sweep.grid`: {points} points are more than {limit}")]
-    TooManyPoints { origin: Origin, points: u128, limit: usize },
+    #[error("{at}: no variant is named `{name}`")]
+    UnknownBaseline { at: Box<At>, name: String, near: Option<String>, known: Vec<String> },
+    /// A variant that the sweep has made is named like another one, and means something else.
+    #[error("{at}: the variant `{name}` is named like another one")]
+    DuplicateVariant { at: Box<At>, name: String },
+    /// The blocks have more points than anyone can mean.
+    #[error("{at}: {points} points are more than {limit}")]
+    TooManyPoints { at: Box<At>, points: u128, limit: usize },
+    /// Something that an ablation form takes away and that cannot be taken away.
+    #[error("{at}: {problem}")]
+    CannotRemove { at: Box<At>, problem: String, hints: Vec<String> },
+    /// An exclusion that leaves out nothing, or the baseline.
+    #[error("{at}: {problem}")]
+    BadExclusion { at: Box<At>, problem: String, hints: Vec<String> },
     /// A value that no variant can have.
     #[error(transparent)]
     Config(#[from] ablate_config::Error),
@@ -44,8 +50,13 @@ impl Error {
                 near.chain([format!("variants: {}{more}", names.join(", "))]).collect()
             }
             Self::DuplicateVariant { .. } => {
-                vec!["give the variant, or the base spec (`sweep.base_name`), another name".into()]
+                vec![
+                    "give the variant, or the base spec (`sweep.base_name`), another name, or the \
+                     random table another `seed`"
+                        .into(),
+                ]
             }
+            Self::CannotRemove { hints, .. } | Self::BadExclusion { hints, .. } => hints.clone(),
             Self::Config(error) => error.hints(),
             _ => Vec::new(),
         }

@@ -1,23 +1,85 @@
 //! From an experiment to the ordered list of its variants and trials.
 
-use std::collections::HashSet;
+mod ablation;
+mod draw;
+mod exclusion;
+mod names;
+mod points;
+mod removal;
+mod same;
 
-use ablate_config::{Axis, Data, Experiment, KeyPath, Node, Origin, Segment, nearest};
+use std::collections::HashMap;
+
+use ablate_config::{At, Experiment, KeyPath, Node, Resolver, Schemas, Spec, nearest};
 
 use crate::error::Error;
-
-/// More points than this in one grid are a mistake, not a plan.
-const MOST_POINTS: usize = 100_000;
+use exclusion::Exclusions;
+use names::Labels;
+use same::Chosen;
 
 /// A named point of an experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// Unique in the experiment.
     pub name: String,
-    /// What it sets over the base spec, for [`Experiment::with`]; nothing for the base spec itself.
+    /// All that it changes in the base spec, for [`Experiment::with`]; nothing for the base spec
+    /// itself. What it removes is in here too: null components, and `false` for what is left out.
     pub set: Vec<(KeyPath, Node)>,
+    /// The slots and losses that it removes.
+    pub remove: Vec<KeyPath>,
     /// Whether the others are compared with it; true of exactly one.
     pub baseline: bool,
+    /// Which part of the sweep it comes from.
+    pub form: Form,
+    /// What it means.
+    pub spec: Spec,
+}
+
+/// The part of a sweep that a variant comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The base spec itself.
+    Base,
+    /// `[[sweep.variant]]`.
+    Named,
+    /// `leave_one_out`.
+    LeaveOneOut {
+        /// What it does without.
+        removed: KeyPath,
+    },
+    /// `pairs`.
+    Pair {
+        /// What it does without.
+        removed: [KeyPath; 2],
+    },
+    /// `add_one_in`.
+    AddOneIn {
+        /// What of the list is there; nothing at first.
+        present: Vec<KeyPath>,
+    },
+    /// `one_at_a_time`.
+    OneAtATime {
+        /// The key that differs.
+        key: KeyPath,
+    },
+    /// A point of a block: `grid`, `zip`, `random`, alone, together, or in `concat`.
+    Point,
+}
+
+impl Form {
+    /// The word for it in listings: `leave-one-out`, `point` …
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Named => "named",
+            Self::LeaveOneOut { .. } => "leave-one-out",
+            Self::Pair { .. } => "pair",
+            Self::AddOneIn { .. } => "add-one-in",
+            Self::OneAtATime { .. } => "one-at-a-time",
+            Self::Point => "point",
+        }
+    }
 }
 
 /// One variant with one seed.
@@ -29,41 +91,120 @@ pub struct Trial {
     pub seed: u64,
 }
 
-/// The variants of an experiment: the base spec, the named ones in file order, then the points of
-/// the grid, the last axis fastest.
+/// A variant before it is known what it means.
+struct Candidate {
+    name: String,
+    set: Vec<(KeyPath, Node)>,
+    remove: Vec<KeyPath>,
+    form: Form,
+    place: Place,
+}
+
+/// Which part of `[sweep]` to blame.
+#[derive(Clone, Copy)]
+enum Place {
+    Key(&'static str),
+    Block(usize),
+}
+
+impl Place {
+    fn at(self, experiment: &Experiment) -> Box<At> {
+        Box::new(match self {
+            Self::Block(index) => experiment.sweep.blocks[index].at.clone(),
+            Self::Key(key) => {
+                let root = experiment.tree();
+                let path = KeyPath::root().child("sweep");
+                let key = path.child(key);
+                let node = root.get(&key).or_else(|| root.get(&path)).unwrap_or(root.root());
+                At { origin: node.origin.clone(), key }
+            }
+        })
+    }
+}
+
+/// The variants of an experiment, resolved: the base spec, the named ones in file order, those of
+/// `leave_one_out`, of `pairs`, of `add_one_in`, of `one_at_a_time`, and the points of the blocks,
+/// less those of `exclude`.
 ///
-/// The base spec is left out where a point of the grid says the same, and that point takes its place
-/// as the baseline.
+/// A variant that means the same as an earlier one is left out, unless it has been given a name. A
+/// point that means the same as the base spec takes its place in a sweep without ablation forms.
 ///
 /// # Errors
-/// A baseline that does not exist, points named like other variants, a grid beyond all bounds.
-pub fn expand(experiment: &Experiment) -> Result<Vec<Variant>, Error> {
-    let sweep = &experiment.sweep;
-    let points = points(experiment)?;
-    let base_point = points.iter().position(|point| point.is_base);
-    let mut variants = Vec::with_capacity(1 + sweep.variants.len() + points.len());
-    if base_point.is_none() {
-        variants.push(variant(sweep.base_name.clone(), Vec::new()));
+/// A variant that cannot be resolved, a removal that is impossible or changes nothing, a baseline
+/// that does not exist, an exclusion that matches nothing, points named like other variants, more
+/// points than anyone can mean.
+pub fn expand(experiment: &Experiment, schemas: &dyn Schemas) -> Result<Vec<Variant>, Error> {
+    let resolver = Resolver::new(schemas);
+    let candidates = candidates(experiment, schemas, &resolver)?;
+    let baseline = baseline(experiment, &candidates)?;
+    let mut exclusions = Exclusions::new(&experiment.sweep.exclude);
+    let mut chosen = Chosen::new(experiment, &candidates);
+    for (index, candidate) in candidates.iter().enumerate() {
+        let tree = experiment.with(&candidate.set)?;
+        let name = candidate.name.as_str();
+        if let Some(spec) = exclusions.admit(name, index == baseline, &tree, &resolver)? {
+            chosen.add(index, spec)?;
+        }
     }
-    variants
-        .extend(sweep.variants.iter().map(|named| variant(named.name.clone(), named.set.clone())));
-    let first_point = variants.len();
-    variants.extend(points.into_iter().map(|point| variant(point.name, point.set)));
-    refuse_same_names(experiment, &variants)?;
-    let wanted = sweep.baseline.as_ref().unwrap_or(&sweep.base_name);
-    let named = variants.iter().position(|variant| variant.name == *wanted);
-    let base = (*wanted == sweep.base_name).then_some(base_point).flatten();
-    let Some(position) = named.or(base.map(|point| first_point + point)) else {
-        let known: Vec<String> = variants.into_iter().map(|variant| variant.name).collect();
-        return Err(Error::UnknownBaseline {
-            origin: origin(experiment, "baseline"),
-            name: wanted.clone(),
-            near: nearest(wanted, known.iter().map(String::as_str)),
-            known,
+    if let Some(unmatched) = exclusions.unmatched() {
+        return Err(exclusion::matches_nothing(unmatched, experiment, &candidates, &resolver));
+    }
+    let (chosen, baseline) = chosen.finish(baseline)?;
+    let mut specs: HashMap<usize, Spec> = chosen.into_iter().collect();
+    let variants = candidates.into_iter().enumerate().filter_map(|(index, candidate)| {
+        let Candidate { name, set, remove, form, place: _ } = candidate;
+        let spec = specs.remove(&index)?;
+        Some(Variant { name, set, remove, baseline: index == baseline, form, spec })
+    });
+    Ok(variants.collect())
+}
+
+fn candidates(
+    experiment: &Experiment,
+    schemas: &dyn Schemas,
+    resolver: &Resolver<'_>,
+) -> Result<Vec<Candidate>, Error> {
+    let sweep = &experiment.sweep;
+    let remover = removal::Remover::new(experiment, schemas, resolver)?;
+    let mut candidates = vec![Candidate {
+        name: sweep.base_name.clone(),
+        set: Vec::new(),
+        remove: Vec::new(),
+        form: Form::Base,
+        place: Place::Key("base_name"),
+    }];
+    for named in &sweep.variants {
+        let removals: Vec<_> = named.remove.iter().collect();
+        let mut set = named.set.clone();
+        set.extend(remover.without(&removals)?);
+        candidates.push(Candidate {
+            name: named.name.clone(),
+            set,
+            remove: named.remove.iter().map(|removal| removal.key.clone()).collect(),
+            form: Form::Named,
+            place: Place::Key("variant"),
         });
-    };
-    variants[position].baseline = true;
-    Ok(variants)
+    }
+    candidates.extend(ablation::removals(sweep, &remover)?);
+    let labels = Labels::new(sweep);
+    candidates.extend(ablation::one_at_a_time(sweep, &labels));
+    candidates.extend(points::points(sweep, &labels)?);
+    Ok(candidates)
+}
+
+/// The position of the variant that the others are compared with.
+fn baseline(experiment: &Experiment, candidates: &[Candidate]) -> Result<usize, Error> {
+    let wanted = experiment.sweep.baseline.as_ref().unwrap_or(&experiment.sweep.base_name);
+    let position = candidates.iter().position(|candidate| candidate.name == *wanted);
+    position.ok_or_else(|| {
+        let names = || candidates.iter().map(|candidate| candidate.name.as_str());
+        Error::UnknownBaseline {
+            at: Place::Key("baseline").at(experiment),
+            name: wanted.clone(),
+            near: nearest(wanted, names()),
+            known: names().map(str::to_owned).collect(),
+        }
+    })
 }
 
 /// All trials, seed by seed: a sweep that is cut short has compared whole sets of variants.
@@ -73,168 +214,6 @@ pub fn trials(variants: &[Variant], seeds: &[u64]) -> Vec<Trial> {
         .iter()
         .flat_map(|seed| (0..variants.len()).map(|variant| Trial { variant, seed: *seed }))
         .collect()
-}
-
-fn variant(name: String, set: Vec<(KeyPath, Node)>) -> Variant {
-    Variant { name, set, baseline: false }
-}
-
-/// A point of the grid.
-struct Point {
-    name: String,
-    set: Vec<(KeyPath, Node)>,
-    is_base: bool,
-}
-
-/// A value of an axis, with its label and whether the base spec has it already.
-struct Choice<'a> {
-    key: &'a KeyPath,
-    value: &'a Node,
-    label: String,
-    is_base: bool,
-}
-
-fn points(experiment: &Experiment) -> Result<Vec<Point>, Error> {
-    let axes = &experiment.sweep.grid;
-    if axes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let points: u128 = axes.iter().map(|axis| axis.values.len() as u128).product();
-    if points > MOST_POINTS as u128 {
-        let origin = origin(experiment, "grid");
-        return Err(Error::TooManyPoints { origin, points, limit: MOST_POINTS });
-    }
-    let choices: Vec<Vec<Choice<'_>>> =
-        axes.iter().map(|axis| choices(experiment, axis, &short_name(axis, axes))).collect();
-    Ok((0..points as usize).map(|index| point(&choices, index)).collect())
-}
-
-/// The point at `index`, read as a number whose digits are positions on the axes.
-fn point(choices: &[Vec<Choice<'_>>], mut index: usize) -> Point {
-    let mut chosen: Vec<&Choice<'_>> = Vec::with_capacity(choices.len());
-    for axis in choices.iter().rev() {
-        chosen.push(&axis[index % axis.len()]);
-        index /= axis.len();
-    }
-    chosen.reverse();
-    Point {
-        name: chosen.iter().map(|choice| choice.label.as_str()).collect::<Vec<_>>().join(","),
-        set: chosen.iter().map(|choice| (choice.key.clone(), choice.value.clone())).collect(),
-        is_base: chosen.iter().all(|choice| choice.is_base),
-    }
-}
-
-fn choices<'a>(experiment: &Experiment, axis: &'a Axis, name: &str) -> Vec<Choice<'a>> {
-    let used: Vec<Option<&str>> =
-        axis.values.iter().map(|value| value.get("use").and_then(Node::text)).collect();
-    let present = experiment.tree().get(&axis.key);
-    axis.values
-        .iter()
-        .zip(&used)
-        .map(|(value, own)| {
-            let alone = used.iter().filter(|other| *other == own).count() == 1;
-            let label = match own {
-                Some(own) if alone => (*own).to_owned(),
-                _ => show(value),
-            };
-            Choice {
-                key: &axis.key,
-                value,
-                label: format!("{name}={label}"),
-                is_base: present.is_some_and(|present| changes_nothing(present, value)),
-            }
-        })
-        .collect()
-}
-
-/// The last key of an axis, with as many keys before it as tell it from the other axes.
-/// `model.pooling.use` is named like `model.pooling`.
-fn short_name(axis: &Axis, axes: &[Axis]) -> String {
-    let own = named_keys(axis);
-    for length in 1..own.len() {
-        let tail = &own[own.len() - length..];
-        let same = axes.iter().filter(|other| named_keys(other).ends_with(tail)).count();
-        if same == 1 {
-            return tail.join(".");
-        }
-    }
-    own.join(".")
-}
-
-fn named_keys(axis: &Axis) -> Vec<String> {
-    let mut keys: Vec<String> = axis
-        .key
-        .segments()
-        .iter()
-        .map(|segment| match segment {
-            Segment::Key(key) => key.clone(),
-            Segment::Index(index) => index.to_string(),
-        })
-        .collect();
-    if keys.len() > 1 && keys.last().is_some_and(|last| last == "use") {
-        keys.pop();
-    }
-    keys
-}
-
-/// Whether putting `value` over `present` leaves it as it is: a table that has `use` replaces, other
-/// tables merge.
-fn changes_nothing(present: &Node, value: &Node) -> bool {
-    match (&present.data, &value.data) {
-        (Data::Table(present), Data::Table(table))
-            if value.get("use").is_none() && value.get("ref").is_none() =>
-        {
-            table.iter().all(|(key, value)| {
-                present.get(key).is_some_and(|present| changes_nothing(present, value))
-            })
-        }
-        (Data::Integer(integer), Data::Float(float))
-        | (Data::Float(float), Data::Integer(integer)) => *float == *integer as f64,
-        _ => present == value,
-    }
-}
-
-/// A value in a name: `8`, `mean`, `sliding-window(stride=12,window=25)`, `[8,16]`.
-fn show(node: &Node) -> String {
-    match &node.data {
-        Data::Text(text) => text.clone(),
-        Data::List(items) => {
-            format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(","))
-        }
-        Data::Table(table) => {
-            let entries: Vec<String> = table
-                .iter()
-                .filter(|(key, _)| *key != "use")
-                .map(|(key, value)| format!("{key}={}", show(value)))
-                .collect();
-            let used = node.get("use").and_then(Node::text).unwrap_or_default();
-            if entries.is_empty() {
-                used.to_owned()
-            } else {
-                format!("{used}({})", entries.join(","))
-            }
-        }
-        _ => node.to_json().to_string(),
-    }
-}
-
-fn refuse_same_names(experiment: &Experiment, variants: &[Variant]) -> Result<(), Error> {
-    let mut seen = HashSet::new();
-    match variants.iter().find(|variant| !seen.insert(variant.name.as_str())) {
-        None => Ok(()),
-        Some(variant) => Err(Error::DuplicateVariant {
-            origin: origin(experiment, "grid"),
-            name: variant.name.clone(),
-        }),
-    }
-}
-
-/// Who said a key of `[sweep]`.
-fn origin(experiment: &Experiment, key: &str) -> Origin {
-    let root = experiment.tree();
-    let path = KeyPath::root().child("sweep");
-    let node = root.get(&path.child(key)).or_else(|| root.get(&path)).unwrap_or(root.root());
-    node.origin.clone()
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl Block for SlidingWindow {
     fn slots() -> Vec<SlotSpec> {
         vec![
             SlotSpec::new("inner", "pooling", "Pools the frames of one window to one vector.")
-                .default_block("attentive-stats"),
+                .default_block("attentive-stats")
+                .null_block("mean"),
         ]
     }
 

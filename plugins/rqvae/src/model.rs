@@ -24,11 +24,14 @@ impl Model for RqVae {
     type Config = RqVaeConfig;
     const NAME: &'static str = "rqvae";
     const DOC: &'static str = "Residual-quantized autoencoder: codes per document or window.";
+    const SURROGATE_GRADIENTS: &'static [(&'static str, &'static str)] =
+        &[("reconstruction", "straight through the choice of codes")];
 
     fn slots() -> Vec<SlotSpec> {
         vec![
             SlotSpec::new("pooling", "pooling", "Encoded frames to the vectors that get codes.")
-                .default_block("attentive-stats"),
+                .default_block("attentive-stats")
+                .null_block("mean"),
         ]
     }
 

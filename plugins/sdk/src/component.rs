@@ -33,6 +33,9 @@ pub trait Block: Module + 'static {
     const ROLE: &'static str;
     /// One line that says what it is.
     const DOC: &'static str;
+    /// Ports whose gradient is on purpose not the derivative, each with the reason: the output of a
+    /// straight-through estimator, an input that is detached. Conformance checks leave them out.
+    const SURROGATE_GRADIENTS: &'static [(&'static str, &'static str)] = &[];
 
     /// The slots that it has.
     fn slots() -> Vec<SlotSpec> {
@@ -72,6 +75,9 @@ pub trait Model: Module + 'static {
     const NAME: &'static str;
     /// One line that says what it is.
     const DOC: &'static str;
+    /// Ports whose gradient is on purpose not the derivative, each with the reason: the output of a
+    /// straight-through estimator, an input that is detached. Conformance checks leave them out.
+    const SURROGATE_GRADIENTS: &'static [(&'static str, &'static str)] = &[];
 
     /// The slots that it has.
     fn slots() -> Vec<SlotSpec> {
@@ -121,6 +127,9 @@ pub trait Loss: Module + 'static {
     const NAME: &'static str;
     /// One line that says what it is.
     const DOC: &'static str;
+    /// Ports whose gradient is on purpose not the derivative, each with the reason: the output of a
+    /// straight-through estimator, an input that is detached. Conformance checks leave them out.
+    const SURROGATE_GRADIENTS: &'static [(&'static str, &'static str)] = &[];
 
     /// The slots that it has.
     fn slots() -> Vec<SlotSpec> {

@@ -32,12 +32,13 @@ pub struct SlotSpec {
     optional: bool,
     many: bool,
     default: Option<Value>,
+    null: Option<Value>,
 }
 
 impl SlotSpec {
     /// A slot that holds one block of `role`.
     pub fn new(name: &'static str, role: &'static str, doc: &'static str) -> Self {
-        Self { name, role, doc, optional: false, many: false, default: None }
+        Self { name, role, doc, optional: false, many: false, default: None, null: None }
     }
 
     /// It may stay empty.
@@ -61,10 +62,19 @@ impl SlotSpec {
         self
     }
 
+    /// The block that stands for none: what an ablation puts here to remove the one that it holds.
+    /// An optional slot needs none, since it can be left empty.
+    #[must_use]
+    pub fn null_block(mut self, name: &str) -> Self {
+        self.null = Some(json!({ "use": name }));
+        self
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "name": self.name, "role": self.role, "doc": self.doc,
             "optional": self.optional, "many": self.many, "default": self.default,
+            "null": self.null,
         })
     }
 }
@@ -76,6 +86,7 @@ pub struct Entry {
     role: Option<&'static str>,
     doc: &'static str,
     slots: Vec<SlotSpec>,
+    surrogates: &'static [(&'static str, &'static str)],
     schema: fn() -> Value,
     defaults: fn() -> Value,
     pub(crate) contract: fn(&str) -> Result<Value, Error>,
@@ -91,6 +102,7 @@ impl Entry {
             role: None,
             doc: D::DOC,
             slots: Vec::new(),
+            surrogates: &[],
             schema: schema::<D::Config>,
             defaults: defaults::<D::Config>,
             contract: |config| D::contract(&parse(config)?)?.to_json(),
@@ -114,6 +126,7 @@ impl Entry {
             role: None,
             doc: M::DOC,
             slots: Vec::new(),
+            surrogates: &[],
             schema: schema::<M::Config>,
             defaults: defaults::<M::Config>,
             contract: |config| M::contract(&parse(config)?)?.to_json(),
@@ -135,8 +148,13 @@ impl Entry {
             "schema": (self.schema)(),
             "defaults": (self.defaults)(),
             "slots": self.slots.iter().map(SlotSpec::to_json).collect::<Vec<_>>(),
+            "surrogate_gradients": self.surrogates.iter().map(surrogate).collect::<Vec<_>>(),
         })
     }
+}
+
+fn surrogate((port, reason): &(&str, &str)) -> Value {
+    json!({ "port": port, "reason": reason })
 }
 
 fn schema<C: Config>() -> Value {
@@ -151,6 +169,10 @@ fn defaults<C: Config>() -> Value {
 }
 
 fn parse<C: Config>(config: &str) -> Result<C, Error> {
+    // A list would be taken as the fields in their order.
+    if !config.trim_start().starts_with('{') {
+        return Err(Error::config(format!("a configuration is an object, not `{config}`")));
+    }
     serde_json::from_str(config).map_err(|error| Error::config(error.to_string()))
 }
 
@@ -174,6 +196,7 @@ mod differentiable {
                 role: Some(B::ROLE),
                 doc: B::DOC,
                 slots: B::slots(),
+                surrogates: B::SURROGATE_GRADIENTS,
                 schema: schema::<B::Config>,
                 defaults: defaults::<B::Config>,
                 contract: |config| B::contract(&parse(config)?)?.to_json(),
@@ -191,6 +214,7 @@ mod differentiable {
                 role: None,
                 doc: M::DOC,
                 slots: M::slots(),
+                surrogates: M::SURROGATE_GRADIENTS,
                 schema: schema::<M::Config>,
                 defaults: defaults::<M::Config>,
                 contract: |config| M::contract(&parse(config)?)?.to_json(),
@@ -208,6 +232,7 @@ mod differentiable {
                 role: None,
                 doc: L::DOC,
                 slots: L::slots(),
+                surrogates: L::SURROGATE_GRADIENTS,
                 schema: schema::<L::Config>,
                 defaults: defaults::<L::Config>,
                 contract: |config| loss_contract::<L>(&parse(config)?)?.to_json(),

@@ -78,6 +78,11 @@ macro_rules! export_plugin {
                 })
             }
 
+            /// The plugin's root, for programs that it is linked into, such as tests.
+            pub fn plugin() -> border::Plugin_Ref {
+                border::root_of(&$symbol)
+            }
+
             // SAFETY: the symbol carries the plugin's name and is exported once; the constructor
             // gives the module type that the header promises.
             #[unsafe(no_mangle)]
@@ -215,6 +220,17 @@ pub mod border_types {
 
     /// A result as it crosses.
     pub type Answer<T> = abi_stable::std_types::RResult<T, ablate_abi::v1::PluginError>;
+
+    /// The root of a plugin that is linked into this program.
+    ///
+    /// # Panics
+    /// If the program was linked with another revision of the border than the plugin.
+    pub fn root_of(header: &'static LibHeader) -> Plugin_Ref {
+        match header.init_root_module::<Plugin_Ref>() {
+            Ok(root) => root,
+            Err(error) => panic!("the linked plugin does not fit: {error}"),
+        }
+    }
 
     /// Makes the root table live for ever.
     pub fn leak(plugin: Plugin) -> Plugin_Ref {

@@ -80,6 +80,10 @@ pub struct SlotDescription {
     /// What goes here when the config says nothing, as a config table with `use`.
     #[serde(default)]
     pub default: Option<Value>,
+    /// What goes here to remove the block that it holds, as a config table with `use`; libraries
+    /// built before there was such a thing say nothing.
+    #[serde(default)]
+    pub null: Option<Value>,
     /// One line for listings.
     #[serde(default)]
     pub doc: String,
@@ -197,12 +201,16 @@ mod tests {
             { "kind": "block", "name": "sliding-window", "role": "pooling", "doc": "One line.",
               "schema": {"type": "object"}, "defaults": {"window": 25},
               "slots": [{ "name": "inner", "role": "pooling", "optional": false, "many": false,
-                          "default": {"use": "mean"}, "doc": "Pools a window." }] }] }"#;
+                          "default": {"use": "attentive-stats"}, "null": {"use": "mean"},
+                          "doc": "Pools a window." },
+                        { "name": "outer", "role": "pooling" }] }] }"#;
         let description = Description::read(json).unwrap();
         assert_eq!(description.burn.as_deref(), Some("0.22.1"));
         let component = &description.components[0];
         assert_eq!(component.kind, Kind::Block);
-        assert_eq!(component.slots[0].default.as_ref().unwrap()["use"], "mean");
+        assert_eq!(component.slots[0].default.as_ref().unwrap()["use"], "attentive-stats");
+        assert_eq!(component.slots[0].null.as_ref().unwrap()["use"], "mean");
+        assert_eq!(component.slots[1].null, None);
         let again = serde_json::to_string(&description).unwrap();
         assert_eq!(Description::read(&again).unwrap(), description);
     }

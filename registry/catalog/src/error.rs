@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use crate::candidates::Searched;
 use crate::catalog::Broken;
 use crate::description::Kind;
+use crate::lock::Unpinned;
 
 /// An error of the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,32 @@ pub enum Error {
         /// The sha256 of what was copied.
         found: String,
     },
+    /// A lock is not valid TOML, or not what a lock holds.
+    #[error("`{path}` is not a lock of plugins")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<toml::de::Error>,
+    },
+    /// A lock of a form that this version does not know.
+    #[error("`{path}` is a lock of version {found}, this program knows version {known}")]
+    LockVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that is known.
+        known: u32,
+    },
+    /// Plugins that are not what the lock says.
+    #[error("`{lock}` does not allow these plugins: {}", list(plugins.iter().map(ToString::to_string), "; "))]
+    Unpinned {
+        /// The file.
+        lock: PathBuf,
+        /// The plugins.
+        plugins: Vec<Unpinned>,
+    },
     /// Cargo could not be started.
     #[error("cannot start `{program}` to build the plugins")]
     Cargo {
@@ -120,6 +147,13 @@ impl Error {
             Self::Changed { .. } => {
                 vec!["it was rebuilt meanwhile: run the command again".to_owned()]
             }
+            Self::Unpinned { lock, .. } => vec![
+                "`--update-lock` pins the plugins as they are now".to_owned(),
+                format!("without `{}` nothing is pinned", lock.display()),
+            ],
+            Self::LockVersion { .. } => {
+                vec!["a newer version of this program wrote it: use that one".to_owned()]
+            }
             Self::Cargo { .. } => vec![
                 "install Rust from https://rustup.rs, or set `CARGO` to the cargo program"
                     .to_owned(),
@@ -130,6 +164,7 @@ impl Error {
             Self::Io(_)
             | Self::Write { .. }
             | Self::Manifest { .. }
+            | Self::Lock { .. }
             | Self::Sha256 { .. }
             | Self::Build { .. } => Vec::new(),
         }
@@ -191,7 +226,7 @@ impl Unknown {
             hints.push(format!("did you mean `{near}`?"));
         }
         let what = named(self.kind.plural(), self.role.as_deref());
-        let searched = list(self.searched.iter().map(ToString::to_string));
+        let searched = list(self.searched.iter().map(ToString::to_string), ", ");
         hints.push(if self.known.is_empty() {
             format!("no {what} found; searched {searched}")
         } else {
@@ -257,9 +292,9 @@ fn named(what: &str, role: Option<&str>) -> String {
 }
 
 fn quoted(names: &[String]) -> String {
-    list(names.iter().map(|name| format!("`{name}`")))
+    list(names.iter().map(|name| format!("`{name}`")), ", ")
 }
 
-fn list(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().join(", ")
+fn list(parts: impl Iterator<Item = String>, between: &str) -> String {
+    parts.collect::<Vec<_>>().join(between)
 }

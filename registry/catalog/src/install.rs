@@ -1,5 +1,6 @@
 //! The list of installed plugins.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,15 @@ pub fn install(home: &Path, library: &Path, probe: &dyn Probe) -> Result<Plugin,
     atomic::write(&path, &bytes)?;
     let (origin, shadows) = (Origin::Store, Vec::new());
     Ok(Plugin { description, library: stored, sha256, origin, shadows })
+}
+
+/// The sha256 of every installed library.
+///
+/// # Errors
+///
+/// A list that is not what [`install`] writes.
+pub fn installed_libraries(home: &Path) -> Result<BTreeSet<String>, Error> {
+    Ok(installed(home)?.into_iter().map(|plugin| plugin.sha256).collect())
 }
 
 pub(crate) fn installed(home: &Path) -> Result<Vec<Installed>, Error> {

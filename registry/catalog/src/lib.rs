@@ -45,6 +45,7 @@ mod error;
 mod freshness;
 mod home;
 mod install;
+mod lock;
 mod manifest;
 mod resolve;
 mod store;
@@ -56,7 +57,8 @@ pub use description::{ComponentDescription, Description, Kind, SlotDescription, 
 pub use error::{Duplicate, Elsewhere, Error, Exporter, Unknown};
 pub use freshness::Freshness;
 pub use home::home;
-pub use install::install;
+pub use install::{install, installed_libraries};
+pub use lock::{Lock, Pin, Unpinned};
 pub use resolve::Found;
-pub use store::{Store, file_sha256};
+pub use store::{Garbage, Store, file_sha256};
 pub use workspace::{PluginCrate, Workspace, library_file_name};

@@ -3,14 +3,29 @@
 //! A sweep copies its libraries here and its trials load only from here, so that a rebuild half-way
 //! cannot mix two versions, and an old run can be loaded again.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::atomic;
 use crate::error::Error;
+
+/// What [`Store::collect_garbage`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Garbage {
+    /// The sha256 of each library that nothing refers to, sorted.
+    pub removed: Vec<String>,
+    /// Their bytes.
+    pub removed_bytes: u64,
+    /// How many libraries stay.
+    pub kept: usize,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
 
 /// The store of one home folder.
 #[derive(Clone, Debug)]
@@ -50,6 +65,10 @@ impl Store {
         let size = fs_err::metadata(library)?.len();
         if let Some(stored) = self.stored(sha256) {
             if fs_err::metadata(&stored)?.len() == size {
+                // So that nobody removes it as garbage before there is a run that refers to it. A store that cannot be
+                // written is not collected either.
+                let now = std::time::SystemTime::now();
+                let _ = std::fs::File::open(&folder).and_then(|folder| folder.set_modified(now));
                 return Ok(stored);
             }
             // A disk that was full or a copy by hand left a part of it: write it again, same name.
@@ -60,6 +79,46 @@ impl Store {
         let stored = folder.join(name);
         copy_verified(library, &stored, sha256)?;
         Ok(stored)
+    }
+
+    /// Removes the libraries whose sha256 is not in `keep` and that nobody has asked for since `grace` ago.
+    ///
+    /// # Errors
+    /// A folder that cannot be read or removed.
+    pub fn collect_garbage(
+        &self,
+        keep: &BTreeSet<String>,
+        grace: Duration,
+        dry_run: bool,
+    ) -> Result<Garbage, Error> {
+        let mut garbage = Garbage::default();
+        if !self.folder.exists() {
+            return Ok(garbage);
+        }
+        for entry in fs_err::read_dir(&self.folder)? {
+            let folder = entry?.path();
+            let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+            let Some(sha256) = name.filter(|name| self.folder_of(name).is_ok()) else { continue };
+            let mut bytes = 0;
+            for file in fs_err::read_dir(&folder)? {
+                bytes += file?.metadata()?.len();
+            }
+            let touched = fs_err::metadata(&folder)?.modified()?;
+            // A time in the future counts as now.
+            let young = touched.elapsed().map_or(true, |age| age < grace);
+            if young || keep.contains(&sha256) {
+                garbage.kept += 1;
+                garbage.kept_bytes += bytes;
+                continue;
+            }
+            garbage.removed.push(sha256);
+            garbage.removed_bytes += bytes;
+            if !dry_run {
+                fs_err::remove_dir_all(&folder)?;
+            }
+        }
+        garbage.removed.sort();
+        Ok(garbage)
     }
 
     fn folder_of(&self, sha256: &str) -> Result<PathBuf, Error> {
@@ -176,6 +235,35 @@ mod tests {
             assert!(matches!(error, Error::Sha256 { .. }));
             assert_eq!(store.stored(text), None);
         }
+    }
+
+    #[test]
+    fn garbage_is_what_nobody_refers_to_or_asked_for_lately() {
+        let (folder, library, store) = fixture();
+        let (none, hour) = (BTreeSet::new(), Duration::from_hours(1));
+        assert_eq!(store.collect_garbage(&none, hour, false).unwrap(), Garbage::default());
+        let stored = store.store_library(&library, ABC).unwrap();
+        let fresh = store.collect_garbage(&none, hour, false).unwrap();
+        assert_eq!((fresh.removed.len(), fresh.kept, fresh.kept_bytes), (0, 1, 3));
+        let old = || {
+            let past = std::time::SystemTime::now() - 2 * hour;
+            let place = std::fs::File::open(stored.parent().unwrap()).unwrap();
+            place.set_modified(past).unwrap();
+        };
+        old();
+        let keep = BTreeSet::from([ABC.to_owned()]);
+        assert_eq!(store.collect_garbage(&keep, hour, false).unwrap().kept, 1);
+        // Asked for again.
+        store.store_library(&library, ABC).unwrap();
+        assert_eq!(store.collect_garbage(&none, hour, false).unwrap().kept, 1);
+        old();
+        let found = store.collect_garbage(&none, hour, true).unwrap();
+        assert_eq!((found.removed.as_slice(), found.removed_bytes), (&[ABC.to_owned()][..], 3));
+        assert!(stored.exists());
+        fs_err::write(folder.path().join("home/store/README"), "not mine").unwrap();
+        assert_eq!(store.collect_garbage(&none, hour, false).unwrap(), found);
+        assert!(!stored.exists());
+        assert!(folder.path().join("home/store/README").exists());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, durable, measurement::Journal};
+use crate::{Error, Run, durable};
 
 const CHECKSUMS: &str = "checksums.json";
 
@@ -27,7 +27,7 @@ pub struct Checkpoint<'run> {
     incoming: PathBuf,
     /// The old folder while the new one takes its place.
     outgoing: PathBuf,
-    journal: &'run Journal,
+    run: &'run Run,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,17 +42,14 @@ struct Checksum {
 }
 
 impl<'run> Checkpoint<'run> {
-    pub(crate) fn new(
-        checkpoints: &Path,
-        name: &str,
-        journal: &'run Journal,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(run: &'run Run, name: &str) -> Result<Self, Error> {
         durable::check_name("checkpoint", name)?;
+        let checkpoints = run.folder().join("checkpoints");
         Ok(Self {
             folder: checkpoints.join(name),
             incoming: checkpoints.join(format!(".{name}.new")),
             outgoing: checkpoints.join(format!(".{name}.old")),
-            journal,
+            run,
         })
     }
 
@@ -74,7 +71,11 @@ impl<'run> Checkpoint<'run> {
             remove_folder(&self.incoming)?;
             return filled;
         }
-        self.publish().map_err(E::from)
+        self.publish().map_err(|error| {
+            // On a full disk it would only take the last of the space. That it cannot be removed is no second failure.
+            let _ = fs::remove_dir_all(&self.incoming);
+            E::from(error)
+        })
     }
 
     /// The folder with the checkpoint, after its files have been checked; `None` when there is none.
@@ -106,11 +107,15 @@ impl<'run> Checkpoint<'run> {
     }
 
     fn publish(&self) -> Result<(), Error> {
-        // A checkpoint must not outlive measurements of the steps before it.
-        self.journal.sync()?;
         let mut files = BTreeMap::new();
-        list(&self.incoming, "", &mut files)?;
-        durable::write_json(&self.incoming.join(CHECKSUMS), &Checksums { files })?;
+        let mut written = Vec::new();
+        list(&self.incoming, "", &mut files, &mut written)?;
+        let path = self.incoming.join(CHECKSUMS);
+        fs::write(&path, durable::json(&path, &Checksums { files })?)?;
+        written.push(path);
+        // Two rounds of syncs. The first: a checkpoint is whole when it gets its name, and must not outlive its run
+        // and the measurements of the steps before it. The second: the old one is removed after that name is on disk.
+        self.run.sync_with(written)?;
         if self.folder.exists() {
             fs::rename(&self.folder, &self.outgoing)?;
         }
@@ -120,8 +125,13 @@ impl<'run> Checkpoint<'run> {
     }
 }
 
-/// Collects the checksums of all files under `folder` and makes them reach the disk.
-fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Checksum>) -> Result<(), Error> {
+/// Collects the checksums of all files under `folder`, and what has to reach the disk.
+fn list(
+    folder: &Path,
+    prefix: &str,
+    files: &mut BTreeMap<String, Checksum>,
+    written: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -131,13 +141,14 @@ fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Checksum>) -> 
         })?;
         let relative = format!("{prefix}{name}");
         if path.is_dir() {
-            list(&path, &format!("{relative}/"), files)?;
+            list(&path, &format!("{relative}/"), files, written)?;
         } else {
-            fs::OpenOptions::new().read(true).write(true).open(&path)?.sync_all()?;
             files.insert(relative, checksum(&path)?);
+            written.push(path);
         }
     }
-    durable::sync_folder(folder)
+    written.push(folder.to_owned());
+    Ok(())
 }
 
 fn verify(folder: &Path) -> Result<(), Error> {

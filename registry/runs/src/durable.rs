@@ -3,6 +3,8 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
 };
 
 use fs_err as fs;
@@ -10,24 +12,107 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Error;
 
-/// Puts `bytes` in place of `path` by an atomic rename, after they have reached the disk.
+/// How many files are synced at the same time.
+const AT_ONCE: usize = 16;
+
+/// Puts `bytes` in place of `path` by an atomic rename, after they have reached the disk, and waits until that has too.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    // The process id keeps two writers from sharing one temporary file.
-    let temporary = sibling(path, &format!(".new-{}", std::process::id()));
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, path)?;
-    sync_parent(path)
+    write_after(path, bytes, &[], &[])
 }
 
-/// Writes a value as indented JSON, atomically.
+/// Like [`write_atomically`], but the files `before` reach the disk before the rename, and the folders `after` after it.
+///
+/// Two rounds of syncs: without the first a power failure may leave the new name with nothing in it, or without what it
+/// was made from; without the second the old content. Within a round all wait together, since what a sync costs is
+/// mostly the wait for the file system's next commit.
+pub(crate) fn write_after(
+    path: &Path,
+    bytes: &[u8],
+    before: &[PathBuf],
+    after: &[PathBuf],
+) -> Result<(), Error> {
+    write_temporary(path, bytes, |temporary| {
+        let written = temporary.to_path_buf();
+        sync(&[&[written], before].concat())?;
+        Ok(fs::rename(temporary, path)?)
+    })?;
+    let folder = path.parent().map(Path::to_path_buf);
+    sync(&[folder.as_slice(), after].concat())
+}
+
+/// Puts `bytes` in place of `path` by an atomic rename. Readers never see a part of it; a power failure may leave
+/// nothing or an empty file. For what is no loss.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_temporary(path, bytes, |temporary| Ok(fs::rename(temporary, path)?))
+}
+
+/// Writes a file as a whole unless it exists already; true when it did not. As lasting as [`replace`].
+pub(crate) fn write_once(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    let mut written = true;
+    write_temporary(path, bytes, |temporary| match fs::hard_link(temporary, path) {
+        Ok(()) => Ok(fs::remove_file(temporary)?),
+        Err(_) if path.exists() => {
+            written = false;
+            Ok(fs::remove_file(temporary)?)
+        }
+        // Not every file system has hard links. Two writers within these microseconds overwrite each other.
+        Err(_) => Ok(fs::rename(temporary, path)?),
+    })?;
+    Ok(written)
+}
+
+/// Writes a temporary file beside `path` and lets `publish` do the rest; after a failure it is removed.
+fn write_temporary(
+    path: &Path,
+    bytes: &[u8],
+    publish: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Process and number keep two writers from sharing one temporary file.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let temporary = sibling(path, &format!(".new-{}-{number}", std::process::id()));
+    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(bytes));
+    written.map_err(Error::from).and_then(|()| publish(&temporary)).inspect_err(|_| {
+        // On a full disk it would only take the last of the space. That it cannot be removed is no second failure.
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// Makes files and folders reach the disk, several at the same time.
+pub(crate) fn sync(paths: &[PathBuf]) -> Result<(), Error> {
+    for paths in paths.chunks(AT_ONCE) {
+        let Some((first, rest)) = paths.split_first() else { continue };
+        thread::scope(|scope| {
+            let rest: Vec<_> = rest.iter().map(|path| scope.spawn(|| sync_one(path))).collect();
+            let first = sync_one(first);
+            let rest = rest.into_iter().map(|thread| thread.join().expect("a sync does not panic"));
+            rest.fold(first, Result::and)
+        })?;
+    }
+    Ok(())
+}
+
+fn sync_one(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return sync_folder(path);
+    }
+    let mut options = fs::OpenOptions::new();
+    // Windows syncs only what may be written.
+    options.read(true).write(cfg!(windows));
+    Ok(options.open(path)?.sync_all()?)
+}
+
+/// Writes a value as indented JSON, atomically and durably.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    write_atomically(path, &json(path, value)?)
+}
+
+/// A value as indented JSON for the file at `path`.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|source| Error::Json { path: path.to_owned(), source })?;
     bytes.push(b'\n');
-    write_atomically(path, &bytes)
+    Ok(bytes)
 }
 
 /// Reads a JSON file.

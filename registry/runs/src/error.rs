@@ -32,6 +32,8 @@ pub enum Error {
     Index {
         /// The index file.
         path: PathBuf,
+        /// Whether its disk is full.
+        full: bool,
         /// What SQLite said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -68,6 +70,36 @@ pub enum Error {
         /// The full id.
         run: String,
     },
+    /// The run is done, and that is final.
+    #[error("run `{run}` is done: it is not run again")]
+    Final {
+        /// The full id.
+        run: String,
+    },
+    /// The run has no attempt of this number.
+    #[error("run `{run}` has no attempt {number}")]
+    NoAttempt {
+        /// The full id.
+        run: String,
+        /// The number.
+        number: u32,
+    },
+    /// A run folder whose name is not the id of the run in it, such as a copy made by hand.
+    #[error("`{}` holds run `{run}`, which its name does not say", folder.display())]
+    Misplaced {
+        /// The folder.
+        folder: PathBuf,
+        /// The run that its manifest names.
+        run: String,
+    },
+    /// Something was to be written into a home folder that only lets itself be read.
+    #[error("cannot write into `{}`", home.display())]
+    ReadOnly {
+        /// The home folder.
+        home: PathBuf,
+        /// What the system said.
+        source: Box<Error>,
+    },
     /// A file of a checkpoint is not what was written.
     #[error("damaged checkpoint: `{}` {reason}", file.display())]
     Damaged {
@@ -79,6 +111,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there is no space left to write to.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io(error) => {
+                matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Index { full, .. } => *full,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing may be written where it was tried.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ),
+            Self::ReadOnly { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Advice on what to do, one sentence each.
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -89,6 +144,9 @@ impl Error {
             Self::Ambiguous { candidates, .. } => {
                 vec![format!("did you mean {}?", candidates.join(" or "))]
             }
+            Self::Io(error) => io_hints(error.kind()),
+            Self::ReadOnly { .. } => io_hints(io::ErrorKind::ReadOnlyFilesystem),
+            Self::Index { full: true, .. } => io_hints(io::ErrorKind::StorageFull),
             Self::Index { .. } => {
                 vec!["`ablate registry rebuild` makes the index anew from the run folders".into()]
             }
@@ -101,5 +159,18 @@ impl Error {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+fn io_hints(kind: io::ErrorKind) -> Vec<String> {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => vec![
+            "free some space on that disk; the same command goes on where it stopped".into(),
+            "`ablate registry gc` removes what no run needs".into(),
+        ],
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            vec!["set `ABLATE_HOME` to a folder that you may write to".into()]
+        }
+        _ => Vec::new(),
     }
 }

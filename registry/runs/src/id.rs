@@ -21,10 +21,26 @@ impl RunId {
         Self(Uuid::now_v7())
     }
 
+    /// An id for a run that starts now, greater than this one whatever the clock says.
+    #[must_use]
+    pub(crate) fn now_after(other: Option<Self>) -> Self {
+        let now = Self::now();
+        match other {
+            Some(Self(other)) if other >= now.0 => Self(after(other)),
+            _ => now,
+        }
+    }
+
     /// The 32 hexadecimal digits without hyphens.
     pub(crate) fn digits(self) -> String {
         self.0.simple().to_string()
     }
+}
+
+/// The next greater id.
+pub(crate) fn after(id: Uuid) -> Uuid {
+    // The last 62 bits are random: that all of them are ones will not happen.
+    Uuid::from_u128(id.as_u128() + 1)
 }
 
 impl fmt::Display for RunId {

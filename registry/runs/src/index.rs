@@ -1,283 +1,196 @@
 //! The SQLite index over the run folders. It holds nothing that the folders do not say.
 //!
-//! Every use opens the file, does one short transaction and closes it. A shared OS lock on `index.lock` is held
-//! meanwhile, and an exclusive one by whoever replaces the file, so that no process keeps a file that is gone.
+//! Every use is one short transaction. A shared OS lock on `index.lock` is held meanwhile, and an exclusive one by
+//! whoever replaces the file. A connection stays open between uses, since the first one to a file has to set up what
+//! the others share; one to a file that is no longer in place is left. Where nothing can be written the index is a
+//! private copy in memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use fs_err as fs;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::{Error, RunId, Status, durable, run};
-
-/// Raised when the table changes; an index of another revision is made anew.
-const REVISION: i32 = 1;
+use crate::{
+    Error, Measurement, RunId, durable,
+    folders::{self, Looked, Rebuilt, Scan},
+    rows::{self, Entry, Selection},
+};
 
 /// How often a busy or unusable index is tried again.
 const ATTEMPTS: usize = 8;
-
-const TABLE: &str = "
-    CREATE TABLE runs (
-        id TEXT PRIMARY KEY,
-        identity TEXT NOT NULL,
-        experiment TEXT NOT NULL,
-        variant TEXT NOT NULL,
-        seed INTEGER NOT NULL,
-        created INTEGER NOT NULL,
-        finished INTEGER,
-        status TEXT,
-        wall_s REAL,
-        peak_memory_bytes INTEGER,
-        error TEXT
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX runs_by_identity ON runs (identity);
-    CREATE INDEX runs_by_variant ON runs (experiment, variant);
-    CREATE INDEX open_runs ON runs (id) WHERE status IS NULL;";
-
-/// What the index was made from.
-#[derive(Debug, Default)]
-pub struct Rebuilt {
-    /// How many runs it holds.
-    pub indexed: usize,
-    /// The run folders that could not be read.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// A run folder that could not be read.
-#[derive(Debug)]
-pub struct Unreadable {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Why.
-    pub error: Error,
-}
-
-/// One row: what a run folder says.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) id: RunId,
-    pub(crate) identity: String,
-    pub(crate) experiment: String,
-    pub(crate) variant: String,
-    pub(crate) seed: u64,
-    pub(crate) created: DateTime<Utc>,
-    /// The end of a finished run; a run without it is running or lost.
-    pub(crate) end: Option<End>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct End {
-    pub(crate) status: Status,
-    pub(crate) finished: DateTime<Utc>,
-    pub(crate) wall_s: f64,
-    pub(crate) peak_memory_bytes: Option<u64>,
-    pub(crate) error: Option<String>,
-}
-
-/// Which rows to read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Selection<'a> {
-    pub(crate) identity: Option<&'a str>,
-    pub(crate) experiment: Option<&'a str>,
-    pub(crate) variant: Option<&'a str>,
-    pub(crate) end: Ends,
-    pub(crate) limit: Option<usize>,
-}
-
-/// Rows by how their runs ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Ends {
-    #[default]
-    Any,
-    /// Not ended.
-    Open,
-    /// Ended so.
-    With(Status),
-}
 
 #[derive(Debug)]
 pub(crate) struct Index {
     file: PathBuf,
     lock: PathBuf,
     runs: PathBuf,
+    open: Mutex<Option<Open>>,
+    in_memory: bool,
 }
 
+/// A connection and the file that it was opened on.
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    file: FileId,
+}
+
+/// What tells a file from another one of the same name.
+type FileId = Option<(u64, u64)>;
+
 impl Index {
+    /// The index in the home folder, made when it is first used.
     pub(crate) fn new(home: &Path) -> Self {
         Self {
             file: home.join("index.sqlite"),
             lock: home.join("index.lock"),
             runs: home.join("runs"),
+            open: Mutex::new(None),
+            in_memory: false,
         }
     }
 
-    /// Makes the index anew from the run folders.
-    pub(crate) fn rebuild(&self) -> Result<Rebuilt, Error> {
+    /// A private copy of the index in the home folder, as far as that one can be read.
+    pub(crate) fn in_memory(home: &Path) -> Result<Self, Error> {
+        let mut index = Self::new(home);
+        let connection = index.copy().map_err(|source| index.error(source))?;
+        index.open = Mutex::new(Some(Open { connection, file: None }));
+        index.in_memory = true;
+        Ok(index)
+    }
+
+    /// Whether the index cannot be opened for writing.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
+        self.guard().map(drop)
+    }
+
+    /// Makes the index anew from the run folders; `progress` hears how many of how many are read.
+    pub(crate) fn rebuild(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<Rebuilt, Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(&mut open, progress)
+    }
+
+    fn replace(
+        &self,
+        open: &mut Option<Open>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Rebuilt, Error> {
         let guard = self.guard()?;
         guard.lock()?;
+        *open = None;
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let path = durable::sibling(&self.file, suffix);
             if path.exists() {
                 fs::remove_file(path)?;
             }
         }
-        let (entries, unreadable) = self.scan(&BTreeSet::new())?;
-        self.fill(&entries).map_err(|source| self.error(source))?;
-        Ok(Rebuilt { indexed: entries.len(), unreadable })
+        let listed = folders::list(&self.runs)?;
+        let scan = folders::scan(&listed.runs, progress);
+        self.fill(&scan).map_err(|source| self.error(source))?;
+        drop(guard);
+        Ok(Rebuilt {
+            indexed: scan.found.len(),
+            unreadable: scan.unreadable,
+            removed: folders::remove_leftovers(&self.runs, &listed.leftovers),
+        })
     }
 
     /// Adds runs that have a folder but no row, and removes rows without a folder.
     ///
-    /// A process that died between the two writes leaves the first, a folder removed by hand the second.
+    /// A process that died between the two writes leaves the first, a folder removed by hand the second. Nothing is
+    /// compared while the list of folders is as it was the last time.
     pub(crate) fn reconcile(&self) -> Result<(), Error> {
-        let known: BTreeSet<String> = self.ids()?.into_iter().collect();
-        let folders = self.folders()?;
-        let gone: Vec<_> = known.iter().filter(|id| !folders.contains_key(*id)).cloned().collect();
-        // Folders that cannot be read are reported by a rebuild; here they must not stop everything else.
-        let (added, _) = if folders.keys().all(|id| known.contains(id)) {
-            Default::default()
-        } else {
-            self.scan(&known)?
+        // Before the folders are listed: what comes later makes it another time.
+        let modified = folders::modified(&self.runs)?;
+        let (looked, unreadable) =
+            self.with(|connection| Ok((rows::looked(connection)?, rows::unreadable(connection)?)))?;
+        let readable = |(name, _): &(String, String)| {
+            folders::read(&self.runs.join(name)).is_ok_and(|found| found.damage.is_none())
         };
-        if gone.is_empty() && added.is_empty() {
+        if looked.as_deref() == Some(modified.text.as_str()) && !unreadable.iter().any(readable) {
+            return Ok(());
+        }
+        self.compare(&modified, &unreadable)
+    }
+
+    fn compare(&self, modified: &Looked, unreadable: &[(String, String)]) -> Result<(), Error> {
+        // Rows before folders: a run that is created meanwhile must not look like one without a folder.
+        let known = self.with(|connection| rows::ids(connection))?;
+        let mut listed = folders::list(&self.runs)?;
+        let gone: Vec<_> = known.iter().filter(|id| !listed.runs.contains_key(*id)).collect();
+        let damaged = |folder: &Path| unreadable.iter().any(|(name, _)| folder.ends_with(name));
+        let scanned: Vec<_> = known.iter().collect();
+        listed.runs.retain(|id, folder| scanned.binary_search(&id).is_err() || damaged(folder));
+        let scan = folders::scan(&listed.runs, &mut |_, _| {});
+        folders::remove_leftovers(&self.runs, &listed.leftovers);
+        let found = rows::names(&scan.unreadable);
+        if gone.is_empty() && scan.found.is_empty() && found == *unreadable && !modified.settled {
             return Ok(());
         }
         self.with(|connection| {
-            let transaction = connection.transaction()?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for id in &gone {
-                transaction.execute("DELETE FROM runs WHERE id = ?1", [id])?;
+                rows::remove(&transaction, id)?;
             }
-            for entry in &added {
-                put(&transaction, entry)?;
+            for found in &scan.found {
+                // Its own process may have told the index meanwhile, and knows more.
+                if rows::is_missing(&transaction, &found.entry.id)? {
+                    rows::put(&transaction, &found.entry, &found.finals)?;
+                }
             }
+            rows::set_unreadable(&transaction, &found)?;
+            rows::set_looked(&transaction, modified.settled.then_some(modified.text.as_str()))?;
             transaction.commit()
         })
     }
 
-    pub(crate) fn put(&self, entry: &Entry) -> Result<(), Error> {
-        self.with(|connection| put(connection, entry))
+    /// The run folders that could not be read when they were last looked at: name and reason.
+    pub(crate) fn unreadable(&self) -> Result<Vec<(String, String)>, Error> {
+        self.with(|connection| rows::unreadable(connection))
     }
 
-    /// The digits of all ids, sorted.
-    pub(crate) fn ids(&self) -> Result<Vec<String>, Error> {
+    pub(crate) fn put(&self, entry: &Entry, finals: &[Measurement]) -> Result<(), Error> {
         self.with(|connection| {
-            connection
-                .prepare("SELECT id FROM runs ORDER BY id")?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        })
-    }
-
-    /// The ids that start with these digits, newest first, at most `limit` of them.
-    pub(crate) fn starting_with(&self, digits: &str, limit: usize) -> Result<Vec<RunId>, Error> {
-        self.with(|connection| {
-            // `g` follows the last hexadecimal digit.
-            let sql =
-                "SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id DESC LIMIT ?2";
-            connection
-                .prepare(sql)?
-                .query_map(params![digits, limit as i64], |row| id(row, 0))?
-                .collect()
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            rows::put(&transaction, entry, finals)?;
+            transaction.commit()
         })
     }
 
     /// The selected rows, newest first.
     pub(crate) fn select(&self, selection: &Selection<'_>) -> Result<Vec<Entry>, Error> {
-        let mut sql =
-            "SELECT id, identity, experiment, variant, seed, created, finished, status, wall_s, \
-                       peak_memory_bytes, error FROM runs WHERE 1"
-                .to_owned();
-        let mut values: Vec<&str> = Vec::new();
-        let status = match selection.end {
-            Ends::With(status) => Some(status.as_str()),
-            Ends::Any | Ends::Open => None,
-        };
-        let columns = [
-            ("identity", selection.identity),
-            ("experiment", selection.experiment),
-            ("variant", selection.variant),
-            ("status", status),
-        ];
-        for (column, value) in columns {
-            if let Some(value) = value {
-                values.push(value);
-                // Writing to a string cannot fail.
-                let _ = write!(sql, " AND {column} = ?{}", values.len());
-            }
-        }
-        if selection.end == Ends::Open {
-            sql += " AND status IS NULL";
-        }
-        sql += " ORDER BY id DESC";
-        if let Some(limit) = selection.limit {
-            let _ = write!(sql, " LIMIT {limit}");
-        }
-        self.with(|connection| {
-            connection
-                .prepare(&sql)?
-                .query_map(rusqlite::params_from_iter(&values), entry)?
-                .collect()
-        })
+        self.with(|connection| rows::select(connection, selection))
     }
 
-    /// Reads the run folders whose ids are not in `known`.
-    fn scan(&self, known: &BTreeSet<String>) -> Result<(Vec<Entry>, Vec<Unreadable>), Error> {
-        let mut entries = Vec::new();
-        let mut unreadable = Vec::new();
-        for (_, folder) in self.folders()?.into_iter().filter(|(id, _)| !known.contains(id)) {
-            match run::read_entry(&folder) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => unreadable.push(Unreadable { folder, error }),
-            }
-        }
-        Ok((entries, unreadable))
-    }
-
-    /// Run folders by the digits of their ids. Other names, such as those of folders being made, are no runs.
-    fn folders(&self) -> Result<BTreeMap<String, PathBuf>, Error> {
-        let mut folders = BTreeMap::new();
-        for entry in fs::read_dir(&self.runs)? {
-            let entry = entry?;
-            let parsed = entry.file_name().to_str().and_then(|name| name.parse::<RunId>().ok());
-            if let Some(id) = parsed {
-                folders.insert(id.digits(), entry.path());
-            }
-        }
-        Ok(folders)
-    }
-
-    fn fill(&self, entries: &[Entry]) -> rusqlite::Result<()> {
-        let mut connection = Connection::open(&self.file)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLE)?;
-        for entry in entries {
-            put(&transaction, entry)?;
-        }
-        // Part of the transaction: an index that was not filled to the end keeps revision 0 and is made anew.
-        transaction.pragma_update(None, "user_version", REVISION)?;
-        transaction.commit()
+    /// The shortest prefixes of these ids that no other run shares.
+    pub(crate) fn shorten(&self, ids: &[RunId]) -> Result<Vec<String>, Error> {
+        self.with(|connection| rows::shorten(connection, ids))
     }
 
     /// Runs one operation on an open index; makes the index anew first when it is missing or damaged.
-    fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         operation: impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.in_memory
+            && let Some(open) = open.as_mut()
+        {
+            return operation(&mut open.connection).map_err(|source| self.error(source));
+        }
         let mut attempt = 1;
         loop {
             let guard = self.guard()?;
             guard.lock_shared()?;
-            let result = self.connect().and_then(|connection| match connection {
-                Some(mut connection) => operation(&mut connection).map(Some),
+            let result = self.connect(&mut open).and_then(|connection| match connection {
+                Some(connection) => operation(connection).map(Some),
                 None => Ok(None),
             });
             // Nobody puts a new file in place before the guard is gone: a missing one was removed under our hands.
@@ -287,26 +200,72 @@ impl Index {
                 Ok(Some(value)) => return Ok(value),
                 Err(error) if attempt == ATTEMPTS => return Err(self.error(error)),
                 Err(error) if is_busy(&error) => thread::sleep(Duration::from_millis(20)),
-                Err(error) if !is_gone && !is_damaged(&error) => return Err(self.error(error)),
+                Err(error) if !is_gone && !is_damaged(&error) => {
+                    *open = None;
+                    return Err(self.error(error));
+                }
                 // Several processes may see the damage and replace the file one after the other: no harm done.
-                Ok(None) | Err(_) => drop(self.rebuild()?),
+                Ok(None) | Err(_) => drop(self.replace(&mut open, &mut |_, _| {})?),
             }
             attempt += 1;
         }
     }
 
-    /// Opens the index, unless there is none of this revision.
-    fn connect(&self) -> rusqlite::Result<Option<Connection>> {
-        if !self.file.exists() {
+    /// A connection to the index, unless there is none of this revision.
+    fn connect<'open>(
+        &self,
+        open: &'open mut Option<Open>,
+    ) -> rusqlite::Result<Option<&'open mut Connection>> {
+        let Some(file) = file_id(&self.file) else {
+            *open = None;
             return Ok(None);
+        };
+        // SQLite touches nothing by its name when it closes a file that is no longer there.
+        if open.as_ref().is_none_or(|open| open.file != file || file.is_none()) {
+            *open = None;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&self.file, flags)?;
+            configure(&connection)?;
+            *open = Some(Open { connection, file });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.file, flags)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let Some(Open { connection, .. }) = open else { return Ok(None) };
         let revision: i32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        Ok((revision == REVISION).then_some(connection))
+        Ok((revision == rows::REVISION).then_some(connection))
+    }
+
+    fn fill(&self, scan: &Scan) -> rusqlite::Result<()> {
+        let mut connection = Connection::open(&self.file)?;
+        configure(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(rows::TABLES)?;
+        for found in &scan.found {
+            rows::put(&transaction, &found.entry, &found.finals)?;
+        }
+        rows::set_unreadable(&transaction, &rows::names(&scan.unreadable))?;
+        // Part of the transaction: an index that was not filled to the end keeps revision 0 and is made anew.
+        transaction.pragma_update(None, "user_version", rows::REVISION)?;
+        transaction.commit()?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// The index as it is on disk, copied into memory; an empty one when it cannot be read.
+    fn copy(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(":memory:", flags)?;
+        connection.execute_batch(rows::TABLES)?;
+        let log = durable::sibling(&self.file, "-wal");
+        // A log that somebody may still write is read with SQLite's locks, which needs its shared memory file.
+        // Without a log the file is complete and needs no locks.
+        let has_log = log.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        let mode = if has_log { "mode=ro" } else { "immutable=1" };
+        if self.file.exists() && rows::copy(&connection, &self.file, mode).is_err() {
+            let empty = ["runs", "finals", "unreadable", "looked"];
+            let empty = empty.map(|table| format!("DELETE FROM {table};"));
+            connection.execute_batch(&empty.concat())?;
+        }
+        Ok(connection)
     }
 
     fn guard(&self) -> Result<fs::File, Error> {
@@ -314,66 +273,32 @@ impl Index {
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
-        Error::Index { path: self.file.clone(), source: Box::new(source) }
+        let full = source.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        Error::Index { path: self.file.clone(), full, source: Box::new(source) }
     }
 }
 
-fn put(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO runs (id, identity, experiment, variant, seed, created, finished, status, \
-               wall_s, peak_memory_bytes, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    let end = entry.end.as_ref();
-    connection.prepare_cached(sql)?.execute(params![
-        entry.id.digits(),
-        entry.identity,
-        entry.experiment,
-        entry.variant,
-        // SQLite has no unsigned integers: the same 64 bits.
-        entry.seed as i64,
-        entry.created.timestamp_millis(),
-        end.map(|end| end.finished.timestamp_millis()),
-        end.map(|end| end.status.as_str()),
-        end.map(|end| end.wall_s),
-        end.and_then(|end| end.peak_memory_bytes).map(|bytes| bytes as i64),
-        end.and_then(|end| end.error.as_deref()),
-    ])?;
+/// What a commit buys: `NORMAL` with a log never leaves a torn index behind, not even when the power fails, and needs
+/// no sync of the disk per transaction; the last transactions may be missing then, and are found again in the folders.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(())
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let end = match row.get::<_, Option<String>>(7)?.as_deref() {
-        None => None,
-        Some(status) => Some(End {
-            status: if status == Status::Done.as_str() { Status::Done } else { Status::Failed },
-            finished: time(row, 6)?,
-            // SQLite stores NaN as null.
-            wall_s: row.get::<_, Option<f64>>(8)?.unwrap_or(f64::NAN),
-            peak_memory_bytes: row.get::<_, Option<i64>>(9)?.map(|bytes| bytes as u64),
-            error: row.get(10)?,
-        }),
-    };
-    Ok(Entry {
-        id: id(row, 0)?,
-        identity: row.get(1)?,
-        experiment: row.get(2)?,
-        variant: row.get(3)?,
-        seed: row.get::<_, i64>(4)? as u64,
-        created: time(row, 5)?,
-        end,
-    })
-}
-
-fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|_| damaged(column))
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(row.get(column)?).ok_or_else(|| damaged(column))
-}
-
-/// A value that no version of this crate wrote.
-fn damaged(column: usize) -> rusqlite::Error {
-    rusqlite::Error::IntegralValueOutOfRange(column, 0)
+/// What a name stands for now: `None` when there is no such file, `Some(None)` where files have no numbers.
+fn file_id(path: &Path) -> Option<FileId> {
+    let metadata = path.metadata().ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some(Some((metadata.dev(), metadata.ino())))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        Some(None)
+    }
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -30,27 +30,41 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attempt;
 mod checkpoint;
 mod claim;
 mod durable;
 mod error;
+mod folders;
 mod id;
 mod index;
+mod lease;
+mod mark;
 mod measurement;
 mod outcome;
+mod rows;
 mod run;
+mod state;
 mod store;
+mod summary;
 mod sweep_record;
+mod sweeps;
 
 pub use crate::{
+    attempt::{Attempt, AttemptEnd, AttemptOutcome, AttemptRecord, AttemptState, NewAttempt},
     checkpoint::Checkpoint,
     claim::Claim,
     error::Error,
+    folders::{Rebuilt, Unreadable},
     id::RunId,
-    index::{Rebuilt, Unreadable},
+    lease::Lease,
+    mark::Mark,
     measurement::Measurement,
     outcome::{Failure, Outcome, RunResult, Status},
     run::{NewRun, Run},
-    store::{Filter, RunSummary, Store},
+    state::{TrialEvent, TrialState},
+    store::Store,
+    summary::{Filter, RunSummary},
     sweep_record::{SweepRecord, TrialRecord, VariantRecord},
+    sweeps::SweepSummary,
 };

@@ -70,7 +70,11 @@ impl Journal {
             Some(file) => file,
             None => writer.insert(self.open()?),
         };
-        file.write_all(&lines)?;
+        if let Err(error) = file.write_all(&lines) {
+            // On a full disk a part may have been written: the next append opens the file anew and cuts it off.
+            *writer = None;
+            return Err(error.into());
+        }
         Ok(())
     }
 
@@ -96,19 +100,20 @@ impl Journal {
     /// Drops all measurements of later steps than `step`, atomically.
     pub(crate) fn truncate_after(&self, step: u64) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = self.read()?;
+        let all = self.read()?;
+        let mut kept = all.clone();
         kept.retain(|measurement| measurement.step <= step);
+        if kept.len() == all.len() {
+            return Ok(());
+        }
         // The rename leaves an open file pointing at the old content.
         *writer = None;
         durable::write_atomically(&self.path, &self.lines(&kept)?)
     }
 
-    /// Makes all appended lines reach the disk.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        if self.path.exists() {
-            fs::File::open(&self.path)?.sync_all()?;
-        }
-        Ok(())
+    /// The file, once there is one.
+    pub(crate) fn file(&self) -> Vec<PathBuf> {
+        if self.path.exists() { vec![self.path.clone()] } else { Vec::new() }
     }
 
     fn lines(&self, measurements: &[Measurement]) -> Result<Vec<u8>, Error> {
@@ -145,14 +150,12 @@ fn whole_lines(bytes: &[u8]) -> usize {
 
 /// JSON has no NaN and no infinities: they are written as strings.
 pub(crate) mod any_float {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt;
 
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum NumberOrText {
-        Number(f64),
-        Text(String),
-    }
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Visitor},
+    };
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -165,14 +168,37 @@ pub(crate) mod any_float {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        match NumberOrText::deserialize(deserializer)? {
-            NumberOrText::Number(value) => Ok(value),
-            NumberOrText::Text(text) => match text.as_str() {
+        deserializer.deserialize_any(AnyFloat)
+    }
+
+    struct AnyFloat;
+
+    impl Visitor<'_> for AnyFloat {
+        type Value = f64;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a number, `NaN`, `inf` or `-inf`")
+        }
+
+        fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+
+        fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+
+        fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+            match text {
                 "NaN" => Ok(f64::NAN),
                 "inf" => Ok(f64::INFINITY),
                 "-inf" => Ok(f64::NEG_INFINITY),
-                other => Err(D::Error::custom(format!("`{other}` is not a number"))),
-            },
+                other => Err(E::custom(format!("`{other}` is not a number"))),
+            }
         }
     }
 }

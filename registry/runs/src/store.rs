@@ -6,15 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
 use fs_err as fs;
-use serde::Serialize;
 
 use crate::{
-    Claim, Error, NewRun, Rebuilt, Run, RunId, Status, claim,
-    id::unique_length,
-    index::{Ends, Entry, Index, Selection},
+    Claim, Error, Filter, Lease, Measurement, NewRun, Rebuilt, Run, RunId, RunSummary, Status,
+    SweepRecord, SweepSummary, TrialState, Unreadable, claim, folders,
+    index::Index,
+    lease,
+    rows::{self, Ends, Entry, Selection},
     run,
+    summary::{describe, summary},
+    sweeps,
 };
 
 /// How many runs an error lists.
@@ -31,64 +33,40 @@ struct Shared {
     home: PathBuf,
     runs: PathBuf,
     trials: PathBuf,
+    sweeps: PathBuf,
     index: Index,
-}
-
-/// Which runs to list; what is not set does not restrict.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only runs of this trial.
-    pub identity: Option<String>,
-    /// Only runs of this experiment.
-    pub experiment: Option<String>,
-    /// Only runs of variants of this name.
-    pub variant: Option<String>,
-    /// Only runs that stand so.
-    pub status: Option<Status>,
-    /// Only the newest so many.
-    pub limit: Option<usize>,
-}
-
-/// One line of the list of runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunSummary {
-    /// The full id.
-    pub id: RunId,
-    /// The shortest prefix of the id that no other run shares.
-    pub short: String,
-    /// The identity of the trial.
-    pub identity: String,
-    /// The experiment's name.
-    pub experiment: String,
-    /// The variant's name.
-    pub variant: String,
-    /// The seed.
-    pub seed: u64,
-    /// Where the run stands.
-    pub status: Status,
-    /// When it was created.
-    pub created: DateTime<Utc>,
-    /// When it ended, if it has.
-    pub finished: Option<DateTime<Utc>>,
-    /// Seconds that it took, if it has ended.
-    pub wall_s: Option<f64>,
-    /// The most memory that it had resident, if known.
-    pub peak_memory_bytes: Option<u64>,
-    /// The error text of a failed run.
-    pub error: Option<String>,
+    /// Nothing in the home can be written.
+    read_only: bool,
 }
 
 impl Store {
     /// Opens the store under `home`, making what is not there yet.
+    ///
+    /// A home that cannot be written is opened for reading: what reads works, what writes says
+    /// [`Error::ReadOnly`].
     pub fn open(home: impl Into<PathBuf>) -> Result<Self, Error> {
         let home = home.into();
-        let runs = home.join("runs");
-        let trials = home.join("trials");
-        fs::create_dir_all(&runs)?;
-        fs::create_dir_all(&trials)?;
+        let (runs, trials, sweeps) = (home.join("runs"), home.join("trials"), home.join("sweeps"));
         let index = Index::new(&home);
-        index.reconcile()?;
-        Ok(Self { shared: Arc::new(Shared { home, runs, trials, index }) })
+        let made = fs::create_dir_all(&runs)
+            .and_then(|()| fs::create_dir_all(&trials))
+            .map_err(Error::from)
+            .and_then(|()| index.probe());
+        let opened = match made {
+            Ok(()) => index.reconcile().map(|()| index),
+            Err(error) => Err(error),
+        };
+        let (index, read_only) = match opened {
+            Ok(index) => (index, false),
+            // Also a full disk must not keep anybody from looking.
+            Err(error) if runs.is_dir() && (error.is_read_only() || error.is_full()) => {
+                let index = Index::in_memory(&home)?;
+                index.reconcile()?;
+                (index, error.is_read_only())
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { shared: Arc::new(Shared { home, runs, trials, sweeps, index, read_only }) })
     }
 
     /// The home folder.
@@ -96,21 +74,61 @@ impl Store {
         &self.shared.home
     }
 
+    /// Whether nothing in the home can be written.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.read_only
+    }
+
     /// Makes the index anew from the run folders.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
-        self.index().rebuild()
+        self.rebuild_with(&mut |_, _| {})
+    }
+
+    /// Makes the index anew; `progress` hears how many run folders of how many are read.
+    pub fn rebuild_with(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<Rebuilt, Error> {
+        self.writable()?;
+        self.index().rebuild(progress)
+    }
+
+    /// The run folders that cannot be read, wholly or in part.
+    pub fn unreadable(&self) -> Result<Vec<Unreadable>, Error> {
+        let unreadable = self.index().unreadable()?.into_iter();
+        let folder = |name: String| self.shared.runs.join(name);
+        Ok(unreadable.map(|(name, reason)| Unreadable { folder: folder(name), reason }).collect())
     }
 
     /// Creates a run without a result. It counts as running while its trial is claimed.
     pub fn create(&self, new: NewRun) -> Result<Run, Error> {
+        self.writable()?;
         let run = Run::create(self, &self.shared.runs, new)?;
-        self.index().put(&run.entry())?;
+        self.index().put(&run.entry(), &[])?;
         Ok(run)
     }
 
     /// Claims a trial; `None` when somebody else has it.
     pub fn claim(&self, identity: &str) -> Result<Option<Claim>, Error> {
+        self.writable()?;
         claim::claim(&self.shared.trials, identity)
+    }
+
+    /// Whether somebody has claimed a trial.
+    pub fn is_claimed(&self, identity: &str) -> Result<bool, Error> {
+        claim::is_held(&self.shared.trials, identity)
+    }
+
+    /// Who has claimed a trial, as far as it said so; it may be gone since.
+    pub fn lease(&self, identity: &str) -> Option<Lease> {
+        lease::read(&self.shared.trials, identity)
+    }
+
+    /// Where the trials of a sweep stand, by identity. A trial is queued until it has a run.
+    pub fn trial_states(&self, sweep: &SweepRecord) -> Result<BTreeMap<String, TrialState>, Error> {
+        let latest = self.latest(sweep.trials.iter().map(|trial| &trial.identity))?;
+        let state = |identity: &String| {
+            latest.get(identity).map_or(TrialState::Queued, |run| TrialState::from(run.status))
+        };
+        let trials = sweep.trials.iter();
+        Ok(trials.map(|trial| (trial.identity.clone(), state(&trial.identity))).collect())
     }
 
     /// All runs of a trial, newest first.
@@ -118,35 +136,92 @@ impl Store {
         self.runs(&Filter { identity: Some(identity.to_owned()), ..Filter::default() })
     }
 
+    /// Of each of these trials the run that counts: the one that is done, else the newest.
+    /// Trials without a run are left out.
+    pub fn latest<I: AsRef<str>>(
+        &self,
+        identities: impl IntoIterator<Item = I>,
+    ) -> Result<BTreeMap<String, RunSummary>, Error> {
+        let identities: BTreeSet<String> =
+            identities.into_iter().map(|identity| identity.as_ref().to_owned()).collect();
+        let identities: Vec<_> = identities.into_iter().collect();
+        let entries =
+            self.healed(|index| index.with(|connection| rows::of_trials(connection, &identities)))?;
+        let mut counts: BTreeMap<String, Entry> = BTreeMap::new();
+        for entry in entries {
+            let is_done =
+                |entry: &Entry| entry.end.as_ref().is_some_and(|end| end.status == Status::Done);
+            match counts.get(&entry.identity) {
+                Some(known) if is_done(known) || !is_done(&entry) => {}
+                _ => drop(counts.insert(entry.identity.clone(), entry)),
+            }
+        }
+        let summaries = self.summaries(counts.into_values().collect())?;
+        Ok(summaries.into_iter().map(|summary| (summary.identity.clone(), summary)).collect())
+    }
+
+    /// The measurements that the tables are made of, of finished runs; runs without any are left out.
+    pub fn finals(&self, ids: &[RunId]) -> Result<BTreeMap<RunId, Vec<Measurement>>, Error> {
+        let texts = self.index().with(|connection| rows::finals(connection, ids))?;
+        let parse = |(id, text): (RunId, String)| match serde_json::from_str(&text) {
+            Ok(finals) => Ok((id, finals)),
+            // Whatever is wrong with the index: the folder has them too.
+            Err(_) => Ok((id, self.run(&id)?.result()?.map_or(Vec::new(), |r| r.outcome.finals))),
+        };
+        texts.into_iter().map(parse).collect()
+    }
+
+    /// The names of the variants of an experiment that have a finished run.
+    pub fn done_variants(&self, experiment: &str) -> Result<Vec<String>, Error> {
+        self.heal_all()?;
+        let sql = "SELECT DISTINCT variant FROM runs WHERE experiment = ?1 AND status = ?2 ORDER BY variant";
+        let done = Status::Done.as_str();
+        self.index().with(|connection| rows::texts(connection, sql, &[&experiment, &done]))
+    }
+
+    /// The names of all experiments that have runs.
+    pub fn experiments(&self) -> Result<Vec<String>, Error> {
+        let sql = "SELECT DISTINCT experiment FROM runs ORDER BY experiment";
+        self.index().with(|connection| rows::texts(connection, sql, &[]))
+    }
+
     /// The runs that a filter lets through, newest first.
     pub fn runs(&self, filter: &Filter) -> Result<Vec<RunSummary>, Error> {
-        let running = self.running()?;
-        let ids = self.index().ids()?;
-        let (end, by_lock) = match filter.status {
+        let (end, by_claim) = match filter.status {
             None => (Ends::Any, None),
             Some(status @ (Status::Done | Status::Failed)) => (Ends::With(status), None),
             Some(status @ (Status::Running | Status::Lost)) => (Ends::Open, Some(status)),
         };
-        let entries = self.index().select(&Selection {
+        if matches!(end, Ends::With(_)) {
+            self.heal_all()?;
+        }
+        let selection = Selection {
             identity: filter.identity.as_deref(),
             experiment: filter.experiment.as_deref(),
             variant: filter.variant.as_deref(),
             end,
-            // Whether a lock is held is not in the index.
-            limit: filter.limit.filter(|_| by_lock.is_none()),
-        })?;
-        let mut summaries: Vec<_> =
-            entries.into_iter().map(|entry| summary(entry, &running, &ids)).collect();
-        if let Some(status) = by_lock {
-            summaries.retain(|summary| summary.status == status);
-            summaries.truncate(filter.limit.unwrap_or(usize::MAX));
+            // Whether a trial is claimed is not in the index.
+            limit: filter.limit.filter(|_| by_claim.is_none()),
+        };
+        let mut entries = self.healed(|index| index.select(&selection))?;
+        if let Some(status) = by_claim {
+            let running = self.running()?;
+            let wanted = status == Status::Running;
+            entries.retain(|entry| running.contains_key(&entry.id) == wanted);
+            entries.truncate(filter.limit.unwrap_or(usize::MAX));
         }
-        Ok(summaries)
+        self.summaries(entries)
+    }
+
+    /// The line of the list for one run.
+    pub fn summary(&self, run: &Run) -> Result<RunSummary, Error> {
+        let entry = folders::read(run.folder())?.entry;
+        Ok(self.summaries(vec![entry])?.remove(0))
     }
 
     /// The shortest prefix of an id that no other run shares, without hyphens.
     pub fn short(&self, id: &RunId) -> Result<String, Error> {
-        Ok(shorten(id, &self.index().ids()?))
+        Ok(self.index().shorten(&[*id])?.pop().unwrap_or_default())
     }
 
     /// The run with this id.
@@ -165,15 +240,32 @@ impl Store {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(self.not_found(prefix)?);
         }
-        let found = self.index().starting_with(&digits, LISTED + 1)?;
+        let found =
+            self.index().with(|connection| rows::starting_with(connection, &digits, LISTED + 1))?;
         match found.as_slice() {
             [] => Err(self.not_found(prefix)?),
-            [id] => self.run(id),
+            [only] => self.run(&only.id),
             _ => {
-                let candidates = self.describe(|summary| found.contains(&summary.id))?;
+                let candidates = self.described(found)?;
                 Err(Error::Ambiguous { prefix: prefix.to_owned(), candidates })
             }
         }
+    }
+
+    /// Keeps a sweep, unless it is the same as the last one of its experiment; true when it was written.
+    pub fn record_sweep(&self, record: &SweepRecord) -> Result<bool, Error> {
+        self.writable()?;
+        sweeps::record(&self.shared.sweeps, record)
+    }
+
+    /// The sweep of an experiment that was recorded last.
+    pub fn last_sweep(&self, experiment: &str) -> Result<Option<SweepRecord>, Error> {
+        sweeps::last(&self.shared.sweeps, experiment)
+    }
+
+    /// All recorded sweeps, newest first.
+    pub fn sweeps(&self) -> Result<Vec<SweepSummary>, Error> {
+        sweeps::list(&self.shared.sweeps)
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -182,79 +274,107 @@ impl Store {
 
     /// Running or lost, for a run without a result.
     pub(crate) fn open_status(&self, id: &RunId, identity: &str) -> Result<Status, Error> {
-        let selection = Selection {
-            identity: Some(identity),
-            end: Ends::Open,
-            limit: Some(1),
-            ..Selection::default()
+        if !claim::is_held(&self.shared.trials, identity)? {
+            return Ok(Status::Lost);
+        }
+        let run = match self.lease(identity).and_then(|lease| lease.run) {
+            Some(run) => Some(run),
+            None => self.newest(identity, Ends::Open)?,
         };
-        let newest = self.index().select(&selection)?.first().is_none_or(|entry| entry.id <= *id);
-        let running = newest && claim::is_held(&self.shared.trials, identity)?;
-        Ok(if running { Status::Running } else { Status::Lost })
+        Ok(if run.is_none_or(|run| run == *id) { Status::Running } else { Status::Lost })
     }
 
-    /// The runs without a result that somebody is working on: of each claimed trial the newest.
-    fn running(&self) -> Result<BTreeSet<RunId>, Error> {
-        let mut newest = BTreeMap::new();
-        for entry in self.index().select(&Selection { end: Ends::Open, ..Selection::default() })? {
-            let folder = self.shared.runs.join(entry.id.to_string());
-            if run::is_finished(&folder) {
-                // Its process died after the result was in place and before the index was told.
-                self.index().put(&run::read_entry(&folder)?)?;
-            } else {
-                newest.entry(entry.identity).or_insert(entry.id);
+    fn writable(&self) -> Result<(), Error> {
+        if !self.shared.read_only {
+            return Ok(());
+        }
+        match Index::new(&self.shared.home).probe() {
+            Ok(()) => Ok(()),
+            Err(source) => {
+                Err(Error::ReadOnly { home: self.shared.home.clone(), source: Box::new(source) })
             }
         }
-        let mut running = BTreeSet::new();
-        for (identity, id) in newest {
-            if claim::is_held(&self.shared.trials, &identity)? {
-                running.insert(id);
+    }
+
+    /// The unfinished runs that somebody is working on, by trial: the one that the lease names, else the newest.
+    fn running(&self) -> Result<BTreeMap<RunId, Option<Lease>>, Error> {
+        let trials = &self.shared.trials;
+        let mut running = BTreeMap::new();
+        for identity in lease::identities(trials)? {
+            if !claim::is_held(trials, &identity)? {
+                continue;
             }
+            let lease = lease::read(trials, &identity);
+            let run = match lease.as_ref().and_then(|lease| lease.run) {
+                Some(run) => Some(run),
+                None => self.newest(&identity, Ends::Open)?,
+            };
+            running.extend(run.map(|run| (run, lease)));
         }
         Ok(running)
     }
 
+    fn newest(&self, identity: &str, end: Ends) -> Result<Option<RunId>, Error> {
+        let identity = Some(identity);
+        let newest = Selection { identity, end, limit: Some(1), ..Selection::default() };
+        Ok(self.index().select(&newest)?.first().map(|entry| entry.id))
+    }
+
+    /// The newest run of a trial.
+    pub(crate) fn newest_run(&self, identity: &str) -> Result<Option<RunId>, Error> {
+        self.newest(identity, Ends::Any)
+    }
+
+    /// What a query of the index says, after the rows of runs have been put right whose process died after the
+    /// result was in place and before the index was told.
+    fn healed(
+        &self,
+        query: impl Fn(&Index) -> Result<Vec<Entry>, Error>,
+    ) -> Result<Vec<Entry>, Error> {
+        let entries = query(self.index())?;
+        if self.heal(&entries)? { query(self.index()) } else { Ok(entries) }
+    }
+
+    fn heal_all(&self) -> Result<(), Error> {
+        let open = Selection { end: Ends::Open, ..Selection::default() };
+        self.heal(&self.index().select(&open)?).map(drop)
+    }
+
+    fn heal(&self, entries: &[Entry]) -> Result<bool, Error> {
+        let mut healed = false;
+        for entry in entries.iter().filter(|entry| entry.end.is_none()) {
+            let folder = self.shared.runs.join(entry.id.to_string());
+            if run::is_finished(&folder) {
+                let found = folders::read(&folder)?;
+                self.index().put(&found.entry, &found.finals)?;
+                healed = true;
+            } else if !folder.exists() {
+                // Somebody removed it since the store was opened.
+                let id = entry.id.digits();
+                self.index().with(|connection| rows::remove(connection, &id))?;
+                healed = true;
+            }
+        }
+        Ok(healed)
+    }
+
+    fn summaries(&self, entries: Vec<Entry>) -> Result<Vec<RunSummary>, Error> {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        let mut running = self.running()?;
+        let shorts = self.index().shorten(&ids)?;
+        let summary = |(entry, short)| summary(entry, short, &mut running);
+        Ok(entries.into_iter().zip(shorts).map(summary).collect())
+    }
+
     fn not_found(&self, prefix: &str) -> Result<Error, Error> {
-        Ok(Error::NotFound { prefix: prefix.to_owned(), recent: self.describe(|_| true)? })
+        let newest = Selection { limit: Some(LISTED), ..Selection::default() };
+        let recent = self.described(self.index().select(&newest)?)?;
+        Ok(Error::NotFound { prefix: prefix.to_owned(), recent })
     }
 
-    /// One short text for each of the newest runs that `wanted` lets through.
-    fn describe(&self, wanted: impl Fn(&RunSummary) -> bool) -> Result<Vec<String>, Error> {
-        let summaries = self.runs(&Filter::default())?;
-        Ok(summaries.iter().filter(|summary| wanted(summary)).take(LISTED).map(describe).collect())
+    /// One short text for each.
+    fn described(&self, mut entries: Vec<Entry>) -> Result<Vec<String>, Error> {
+        entries.truncate(LISTED);
+        Ok(self.summaries(entries)?.iter().map(describe).collect())
     }
-}
-
-fn describe(summary: &RunSummary) -> String {
-    let RunSummary { short, experiment, variant, seed, .. } = summary;
-    format!("`{short}` ({experiment} {variant} seed {seed})")
-}
-
-fn summary(entry: Entry, running: &BTreeSet<RunId>, ids: &[String]) -> RunSummary {
-    let open = if running.contains(&entry.id) { Status::Running } else { Status::Lost };
-    let end = entry.end.as_ref();
-    RunSummary {
-        id: entry.id,
-        short: shorten(&entry.id, ids),
-        status: end.map_or(open, |end| end.status),
-        finished: end.map(|end| end.finished),
-        wall_s: end.map(|end| end.wall_s),
-        peak_memory_bytes: end.and_then(|end| end.peak_memory_bytes),
-        error: entry.end.and_then(|end| end.error),
-        identity: entry.identity,
-        experiment: entry.experiment,
-        variant: entry.variant,
-        seed: entry.seed,
-        created: entry.created,
-    }
-}
-
-fn shorten(id: &RunId, ids: &[String]) -> String {
-    let mut digits = id.digits();
-    let at = ids.partition_point(|other| *other < digits);
-    let before = at.checked_sub(1).and_then(|index| ids.get(index));
-    let after = ids.get(at..).and_then(|rest| rest.iter().find(|other| **other != digits));
-    let length = unique_length(&digits, before.map(String::as_str), after.map(String::as_str));
-    digits.truncate(length);
-    digits
 }

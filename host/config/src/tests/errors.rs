@@ -142,9 +142,10 @@ fn fails_on_wrong_types() {
         "depth/experiment.toml:27: `train.bucketing`: expected true or false, found the integer `1`",
     );
     check_text(
-        &format!("{BASE}[sweep]\nseeds = 3\n"),
+        &format!("{BASE}[sweep]\nseeds = \"3\"\n"),
         &[],
-        "depth/experiment.toml:30: `sweep.seeds`: expected a list of integers, found the integer `3`",
+        "depth/experiment.toml:30: `sweep.seeds`: expected a list of seeds, a number of them, or \
+         `{ start = 3, max = 10, until_ci_half_width = 0.5 }`, found the string `3`",
     );
 }
 

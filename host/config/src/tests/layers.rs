@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{BASE, Catalog, Folder};
-use crate::{KeyPath, Layers, Origin, SlotSpec, load, resolve};
+use crate::{KeyPath, Layers, Origin, Seeds, SlotSpec, load, resolve};
 
 fn key(text: &str) -> KeyPath {
     text.parse().unwrap()
@@ -151,13 +151,13 @@ fn reads_the_sweep_in_file_order() {
          [sweep.grid]\n\"train.batch_size\" = [8, 2]\nmodel.latent_dim = [16, 8]\n"
     ));
     let sweep = folder.load(&[]).unwrap().sweep;
-    assert_eq!((sweep.seeds, sweep.base_name.as_str()), (vec![3, 1], "window"));
+    assert_eq!((sweep.seeds, sweep.base_name.as_str()), (Seeds::Fixed(vec![3, 1]), "window"));
     assert_eq!(sweep.baseline.as_deref(), Some("mean"));
     assert_eq!(sweep.variants[0].set[0].0, key("model.pooling"));
-    let axes: Vec<String> = sweep.grid.iter().map(|axis| axis.key.to_string()).collect();
+    let axes: Vec<String> = sweep.blocks[0].grid.iter().map(|axis| axis.key.to_string()).collect();
     assert_eq!(axes, ["train.batch_size", "model.latent_dim"]);
     let sweep = Folder::new(BASE).load(&[]).unwrap().sweep;
-    assert_eq!((sweep.seeds, sweep.base_name.as_str()), ((0..8).collect(), "base"));
+    assert_eq!((sweep.seeds, sweep.base_name.as_str()), (Seeds::Fixed((0..8).collect()), "base"));
 }
 
 #[test]

@@ -1,37 +1,108 @@
 //! Expansion: order, names, the baseline, and what is refused.
 
-use std::fmt::Write as _;
+mod ablation;
+mod blocks;
+mod exclude;
 
-use ablate_config::{Layers, load};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use ablate_config::{ComponentSchema, Layers, SlotSchema, Unknown, load};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
 const BASE: &str = "dataset.use = 'd'\nmodel = { use = 'm', pooling = { use = 'mean' } }\n\
-                    train = { batch_size = 8, optimizer.learning_rate = 1.0 }\n";
+                    train = { total_epochs = 9, batch_size = 8, optimizer.learning_rate = 1.0 }\n\
+                    loss = { a = { use = 'l' }, b = { use = 'l', weight = 2 } }\n";
+/// The line on which what a test adds begins.
+const NEXT: usize = 2;
 
+/// Components that take any keys. The model has slots of every sort.
+struct Toys;
+
+impl Schemas for Toys {
+    fn component(
+        &self,
+        kind: &str,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<Arc<ComponentSchema>, Unknown> {
+        if name == "nothing" {
+            return Err(Unknown::default());
+        }
+        let slot = |name: &str, role: &str| SlotSchema {
+            name: name.to_owned(),
+            role: role.to_owned(),
+            ..SlotSchema::default()
+        };
+        let null = |name: &str| Some(json!({ "use": name }));
+        let slots = match (kind, name, role) {
+            ("model", ..) => vec![
+                SlotSchema { null: null("mean"), ..slot("pooling", "pooling") },
+                SlotSchema { optional: true, ..slot("refiner", "refiner") },
+                SlotSchema { optional: true, null: null("sum"), ..slot("fusion", "fusion") },
+                SlotSchema { default: null("linear"), ..slot("head", "head") },
+                SlotSchema { optional: true, many: true, ..slot("layers", "layer") },
+                SlotSchema {
+                    default: null("window"),
+                    null: null("mean"),
+                    ..slot("late", "pooling")
+                },
+            ],
+            ("block", "window", _) => vec![SlotSchema {
+                default: null("sum"),
+                null: null("mean"),
+                ..slot("inner", "pooling")
+            }],
+            _ => Vec::new(),
+        };
+        let schema = json!({
+            "type": "object",
+            "additionalProperties": true,
+            "properties": { "depth": { "type": "integer", "default": 2, "maximum": 99 } },
+        });
+        Ok(Arc::new(ComponentSchema { schema, defaults: None, slots }))
+    }
+}
+
+/// What a test says over `BASE`.
 fn experiment(sweep: &str) -> Experiment {
     let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("experiment.toml"), format!("{BASE}{sweep}")).unwrap();
+    fs_err::write(folder.path().join("base.toml"), BASE).unwrap();
+    let text = format!("extends = 'base.toml'\n{sweep}");
+    fs_err::write(folder.path().join("experiment.toml"), text).unwrap();
     load(folder.path(), &Layers::default()).unwrap()
 }
 
+fn variants(sweep: &str) -> Vec<Variant> {
+    expand(&experiment(sweep), &Toys).unwrap()
+}
+
 /// The names of the variants; the baseline has a star.
+#[track_caller]
 fn check(sweep: &str, expected: &[&str]) {
-    let names: Vec<String> = expand(&experiment(sweep))
-        .unwrap()
+    let names: Vec<String> = variants(sweep)
         .into_iter()
         .map(|variant| variant.name + if variant.baseline { "*" } else { "" })
         .collect();
     assert_eq!(names, expected);
 }
 
+/// The message and the hints of a sweep that is refused.
 fn error(sweep: &str) -> String {
     let experiment = experiment(sweep);
-    let error = expand(&experiment).unwrap_err();
+    let error = expand(&experiment, &Toys).unwrap_err();
     let folder = format!("{}/", experiment.folder.display());
     let lines: Vec<String> = std::iter::once(error.to_string()).chain(error.hints()).collect();
     lines.join("\n").replace(&folder, "")
+}
+
+#[track_caller]
+fn refused(sweep: &str, line: usize, expected: &str) {
+    assert_eq!(error(sweep), format!("experiment.toml:{}: {expected}", NEXT + line - 1));
 }
 
 #[test]
@@ -47,111 +118,78 @@ fn lists_the_base_then_variants_then_points() {
 }
 
 #[test]
-fn names_points_by_short_keys_and_used_components() {
-    check(
-        "[sweep.grid]\n'train.batch_size' = [16]\n\
-         'model.pooling' = [{ use = 'sum' }, { use = 'window', size = 2 }]\n",
-        &["base*", "batch_size=16,pooling=sum", "batch_size=16,pooling=window"],
-    );
-    check(
-        "[sweep.grid]\n'model.pooling' = [{ use = 'window', size = 2 }, { use = 'window' }]\n",
-        &["base*", "pooling=window(size=2)", "pooling=window"],
-    );
-    check(
-        "[sweep.grid]\n'model.pooling.use' = ['sum']\n'loss.a.weight' = [2]\n\
-         'loss.b.weight' = [0.5]\n'model.sizes' = [[1, 2]]\n",
-        &["base*", "pooling=sum,a.weight=2,b.weight=0.5,sizes=[1,2]"],
-    );
-}
-
-#[test]
-fn a_point_like_the_base_takes_its_place() {
-    check("[sweep.grid]\n'train.batch_size' = [4, 8]\n", &["batch_size=4", "batch_size=8*"]);
-    check(
-        "[sweep.grid]\n'model.pooling' = [{ use = 'mean' }, { use = 'mean', x = 1 }]\n\
-         'train.optimizer.learning_rate' = [1]\n",
-        &["pooling=mean,learning_rate=1*", "pooling=mean(x=1),learning_rate=1"],
-    );
-    check(
-        "[sweep]\nbaseline = 'batch_size=4'\n[sweep.grid]\n'train.batch_size' = [4, 8]\n",
-        &["batch_size=4*", "batch_size=8"],
+fn forms_come_in_a_fixed_order() {
+    let sweep = "[sweep]\nbaseline = 'b'\nleave_one_out = ['loss.a', 'loss.b.depth']\n";
+    assert!(error(sweep).contains("cannot be removed"));
+    let all = "[sweep]\nconcat = [{ grid = { 'model.x' = [1, 2] } }]\n\
+               grid = { 'model.y' = [1] }\n\
+               one_at_a_time = { 'model.z' = [1] }\n\
+               add_one_in = ['loss.a', 'model.refiner']\n\
+               pairs = true\n\
+               leave_one_out = ['model.late', 'model.refiner']\n\
+               [[sweep.variant]]\nname = 'named'\nset = { 'model.w' = 1 }\n\
+               [model.refiner]\nuse = 'r'\n";
+    let found: Vec<_> =
+        variants(all).iter().map(|v| (v.name.clone(), v.form.as_str().to_owned())).collect();
+    let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("base", "base"),
+            ("named", "named"),
+            ("-late", "leave-one-out"),
+            ("-refiner", "leave-one-out"),
+            ("-late-refiner", "pair"),
+            ("none", "add-one-in"),
+            // `+a` is what `-refiner` is.
+            ("z=1", "one-at-a-time"),
+            ("y=1", "point"),
+            ("x=1", "point"),
+            ("x=2", "point"),
+        ]
     );
 }
 
 #[test]
 fn fails_on_an_unknown_baseline() {
-    assert_eq!(
-        error("[sweep]\nbaseline = 'batch_size=5'\n[sweep.grid]\n'train.batch_size' = [4, 8]\n"),
-        "experiment.toml:5: `sweep.baseline`: no variant is named `batch_size=5`\n\
-         did you mean `batch_size=4`?\nvariants: `batch_size=4`, `batch_size=8`"
+    refused(
+        "[sweep]\nbaseline = 'batch_size=5'\n[sweep.grid]\n'train.batch_size' = [4, 8]\n",
+        2,
+        "`sweep.baseline`: no variant is named `batch_size=5`\n\
+         did you mean `batch_size=4`?\nvariants: `base`, `batch_size=4`, `batch_size=8`",
     );
 }
 
 #[test]
-fn fails_on_points_named_like_variants() {
-    assert_eq!(
-        error("[[sweep.variant]]\nname = 'x=1'\n[sweep.grid]\n'model.x' = [1]\n"),
-        "experiment.toml:6: `sweep.grid`: the point `x=1` is named like another variant\n\
-         give the variant, or the base spec (`sweep.base_name`), another name"
+fn fails_on_variants_that_do_not_resolve() {
+    refused(
+        "[sweep.grid]\n'model.depth' = [1, 'deep']\n",
+        2,
+        "`model.depth`: expected an integer, found the string `deep`",
     );
-}
-
-#[test]
-fn fails_on_a_grid_beyond_bounds() {
-    let values: Vec<String> = (0..400).map(|value| value.to_string()).collect();
-    let values = values.join(",");
-    assert_eq!(
-        error(&format!("[sweep.grid]\n'model.x' = [{values}]\n'model.y' = [{values}]\n")),
-        "experiment.toml:4: `sweep.grid`: 160000 points are more than 100000"
+    refused(
+        "[[sweep.variant]]\nname = 'x'\nset = { 'model.pooling' = { use = 'nothing' } }\n",
+        3,
+        "`model.pooling`: unknown pooling `nothing`\nno blocks of role `pooling` are known",
     );
 }
 
 #[test]
 fn trials_go_seed_by_seed() {
-    let variants = expand(&experiment("[sweep.grid]\n'model.x' = [1]\n")).unwrap();
+    let variants = variants("[sweep.grid]\n'model.x' = [1]\n");
     let trials: Vec<_> =
         trials(&variants, &[3, 1]).iter().map(|trial| (trial.variant, trial.seed)).collect();
     assert_eq!(trials, [(0, 3), (1, 3), (0, 1), (1, 1)]);
 }
 
 #[test]
-fn a_thousand_variants_expand_quickly() {
+fn the_spec_of_a_variant_is_what_its_set_makes_of_the_base() {
     let experiment = experiment(
-        "[sweep.grid]\n'model.x' = [0,1,2,3,4,5,6,7,8,9]\n'model.y' = [0,1,2,3,4,5,6,7,8,9]\n\
-         'model.z' = [0,1,2,3,4,5,6,7,8,9]\n",
+        "[sweep]\nleave_one_out = ['model.pooling', 'loss.b']\npairs = true\n\
+         grid = { 'model.x' = [1, 2] }\n[model.pooling]\nuse = 'window'\n",
     );
-    let start = std::time::Instant::now();
-    let variants = expand(&experiment).unwrap();
-    println!("{} variants in {:?} (meant: below 100 ms)", variants.len(), start.elapsed());
-    assert_eq!(variants.len(), 1001);
-}
-
-proptest! {
-    #[test]
-    fn a_grid_is_the_product_of_its_axes(lengths in prop::collection::vec(1_usize..5, 1..4)) {
-        let mut text = "[sweep.grid]\n".to_owned();
-        for (axis, length) in lengths.iter().enumerate() {
-            // Keys in falling order, so that sorted keys would not be file order.
-            let values: Vec<String> = (0..*length).map(|value| value.to_string()).collect();
-            writeln!(text, "'model.k{}' = [{}]", 9 - axis, values.join(",")).unwrap();
-        }
-        let experiment = experiment(&text);
-        let variants = expand(&experiment).unwrap();
-        prop_assert_eq!(variants.len(), 1 + lengths.iter().product::<usize>());
-        let names: HashSet<_> = variants.iter().map(|variant| &variant.name).collect();
-        prop_assert_eq!(names.len(), variants.len());
-        prop_assert_eq!(variants.iter().filter(|variant| variant.baseline).count(), 1);
-        let sets: Vec<Vec<i64>> = variants[1..]
-            .iter()
-            .map(|variant| {
-                variant.set.iter().map(|(_, value)| value.to_json().as_i64().unwrap()).collect()
-            })
-            .collect();
-        // The last axis is fastest: read as digits, the points count up.
-        prop_assert!(sets.is_sorted());
-        prop_assert_eq!(&expand(&experiment).unwrap(), &variants);
-        let all = trials(&variants, &[0, 1]);
-        prop_assert_eq!(all.len(), 2 * variants.len());
-        prop_assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    for variant in expand(&experiment, &Toys).unwrap() {
+        let tree = experiment.with(&variant.set).unwrap();
+        assert_eq!(ablate_config::resolve(&tree, &Toys).unwrap(), variant.spec, "{}", variant.name);
     }
 }

@@ -8,7 +8,32 @@ use super::*;
 fn job(script: &str) -> Job {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    Job { label: script.to_owned(), command, stderr: None }
+    Job { label: script.to_owned(), command, stderr: None, limits: Limits::default() }
+}
+
+/// A list of jobs, and somebody who listens.
+struct Listed<I, F> {
+    jobs: I,
+    on_event: F,
+}
+
+impl<I: Iterator<Item = Job>, F: FnMut(Event<'_>)> Driver for Listed<I, F> {
+    fn next(&mut self) -> Next {
+        self.jobs.next().map_or(Next::Done, Next::Start)
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        (self.on_event)(event);
+    }
+}
+
+fn run(
+    jobs: impl IntoIterator<Item = Job>,
+    at_once: usize,
+    stop: &AtomicBool,
+    on_event: impl FnMut(Event<'_>),
+) -> Result<Summary, Error> {
+    super::run(&mut Listed { jobs: jobs.into_iter().fuse(), on_event }, at_once, stop)
 }
 
 fn go() -> AtomicBool {
@@ -177,4 +202,102 @@ fn a_job_that_cannot_start_ends_the_others() {
     let bad_log = Job { stderr: Some(Path::new("/no/such/folder/log").into()), ..job("true") };
     let error = run([bad_log], 1, &go(), |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "failed to open the log `/no/such/folder/log` of `true`");
+}
+
+#[test]
+fn a_job_beyond_its_time_is_asked_to_end() {
+    let start = Instant::now();
+    let mut ends = Vec::new();
+    let time = Duration::from_millis(200);
+    let limits = Limits { time: Some(time), ..Limits::default() };
+    let polite = "trap 'echo saved; exit 7' TERM; while :; do sleep 0.01; done";
+    let jobs = [polite, "sleep 60", "true"].map(|script| Job { limits, ..job(script) });
+    run(jobs, 2, &go(), |event| {
+        if let Event::Finished { job, exit, limit, .. } = event {
+            ends.push((job, exit, limit));
+        }
+    })
+    .unwrap();
+    ends.sort_by_key(|(job, ..)| *job);
+    let over = Some(Limit::Time(time));
+    let expected =
+        [(0, Exit::Code(7), over), (1, Exit::Signal(15), over), (2, Exit::Code(0), None)];
+    assert_eq!(ends, expected);
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_silent_job_is_ended_and_one_that_speaks_is_not() {
+    let mut ends = Vec::new();
+    let silence = Duration::from_millis(600);
+    let limits = Limits { silence: Some(silence), ..Limits::default() };
+    let speaks = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.2; done";
+    let jobs = ["sleep 60", speaks].map(|script| Job { limits, ..job(script) });
+    run(jobs, 2, &go(), |event| {
+        if let Event::Finished { job, limit, .. } = event {
+            ends.push((job, limit));
+        }
+    })
+    .unwrap();
+    ends.sort_by_key(|(job, _)| *job);
+    assert_eq!(ends, [(0, Some(Limit::Silence(silence))), (1, None)]);
+}
+
+#[test]
+fn a_job_beyond_its_memory_is_killed() {
+    let mut end = None;
+    let limits = Limits { memory: Some(64 << 20), ..Limits::default() };
+    // `tail` keeps its last line, which is endless here.
+    let greedy = Job { limits, ..job("exec tail -n 1 /dev/zero") };
+    run([greedy], 1, &go(), |event| {
+        if let Event::Finished { exit, limit, .. } = event {
+            end = Some((exit, limit));
+        }
+    })
+    .unwrap();
+    assert_eq!(end, Some((Exit::Signal(9), Some(Limit::Memory(64 << 20)))));
+}
+
+/// Gives one job, then says `Wait` until some time has passed, then gives another.
+struct Patient {
+    given: usize,
+    from: Instant,
+    asked: usize,
+}
+
+impl Driver for Patient {
+    fn next(&mut self) -> Next {
+        self.asked += 1;
+        match self.given {
+            0 => {}
+            1 if self.from.elapsed() < Duration::from_millis(400) => return Next::Wait,
+            1 => {}
+            _ => return Next::Done,
+        }
+        self.given += 1;
+        Next::Start(job("true"))
+    }
+
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+#[test]
+fn waits_for_work_that_comes_later() {
+    let mut driver = Patient { given: 0, from: Instant::now(), asked: 0 };
+    let summary = super::run(&mut driver, 2, &go()).unwrap();
+    assert_eq!(summary.succeeded, 2);
+    assert!((5..20).contains(&driver.asked), "asked {} times", driver.asked);
+}
+
+#[test]
+fn what_a_job_leaves_running_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticks");
+    let script =
+        format!("(while :; do echo x >> {}; sleep 0.02; done) & sleep 0.1", path.display());
+    run([job(&script)], 1, &go(), |_| {}).unwrap();
+    let size = fs_err::metadata(&path).unwrap().len();
+    assert!(size > 0);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(fs_err::metadata(&path).unwrap().len(), size);
 }

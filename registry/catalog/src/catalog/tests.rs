@@ -142,7 +142,7 @@ fn a_damaged_cache_is_made_again() {
     let cache = fixture.options.home.join("cache/plugins/descriptions.json");
     let good = fs_err::read_to_string(&cache).unwrap();
     let half = &good[..good.len() / 2];
-    for bad in ["", "{", half, &good.replace("\"revision\":1", "\"revision\":0"), "[1, 2]"] {
+    for bad in ["", "{", half, &good.replace("\"revision\":2", "\"revision\":1"), "[1, 2]"] {
         fs_err::write(&cache, bad).unwrap();
         let catalog = fixture.open();
         assert_eq!(catalog.work(), Work { hashed: 1, probed: 1 }, "{bad}");

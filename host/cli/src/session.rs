@@ -1,0 +1,515 @@
+//! The trials of a sweep on their way: what starts next, what is tried again, what another process
+//! runs, and what each ending means.
+
+use crate::child::{self, Said};
+use crate::failure::Failure;
+use crate::guide::{Guide, Standing, Step};
+use crate::plan::{Plan, PlannedTrial};
+use crate::prepare;
+use crate::screen::{Screen, TrialEvent};
+use crate::trial::{ELSEWHERE, PAUSED, STOPPED, TrialFile};
+use ablate_config::FailureClass;
+use ablate_runs::{RunId, Status, Store};
+use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a trial that another process runs is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What became of a sweep.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Trials that failed for good.
+    pub(crate) failed: usize,
+    /// Whether it was stopped before the end.
+    pub(crate) stopped: bool,
+}
+
+/// The driver of the queue.
+pub(crate) struct Session<'a> {
+    guide: Guide<'a>,
+    /// Whether something has happened since the guide was asked.
+    ask_guide: bool,
+    standing: Standing,
+    plan: &'a Plan,
+    store: &'a Store,
+    screen: &'a Screen,
+    stop: &'a AtomicBool,
+    /// What every manifest says.
+    surroundings: Value,
+    prepared: Vec<prepare::Report>,
+    waiting: VecDeque<Work>,
+    running: BTreeMap<usize, Running>,
+    started_jobs: usize,
+    report: Report,
+    /// What went wrong outside of any trial.
+    error: Option<Failure>,
+    began: chrono::DateTime<chrono::Utc>,
+}
+
+/// A trial that is to run.
+#[derive(Clone, Debug)]
+struct Work {
+    trial: PlannedTrial,
+    pause_at_epoch: Option<u64>,
+    /// Failed attempts of this call, by class.
+    failures: BTreeMap<FailureClass, u32>,
+    not_before: Option<Instant>,
+}
+
+impl Work {
+    fn new(trial: PlannedTrial, pause_at_epoch: Option<u64>) -> Self {
+        Self { trial, pause_at_epoch, failures: BTreeMap::new(), not_before: None }
+    }
+
+    fn key(&self) -> (usize, u64) {
+        (self.trial.variant, self.trial.seed)
+    }
+}
+
+/// A trial that is running.
+struct Running {
+    work: Work,
+    file: PathBuf,
+    run: Option<RunId>,
+    /// What its process was about to do.
+    entering: String,
+    failure: Option<(String, Failure)>,
+    finals: String,
+    objective: Option<f64>,
+    oom_kills: u64,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        store: &'a Store,
+        screen: &'a Screen,
+        stop: &'a AtomicBool,
+        guide: Guide<'a>,
+        pending: &[usize],
+    ) -> Self {
+        let pending = if guide.runs_all() { pending } else { &[] };
+        let waiting: VecDeque<Work> =
+            pending.iter().map(|index| Work::new(plan.trials[*index].clone(), None)).collect();
+        let open = waiting.iter().map(Work::key).collect();
+        Self {
+            guide,
+            ask_guide: true,
+            standing: Standing { open, ..Standing::default() },
+            plan,
+            store,
+            screen,
+            stop,
+            surroundings: Value::Null,
+            prepared: Vec::new(),
+            waiting,
+            running: BTreeMap::new(),
+            started_jobs: 0,
+            report: Report::default(),
+            error: None,
+            began: chrono::Utc::now(),
+        }
+    }
+
+    /// With what every manifest says, and what datasets said about their preparation.
+    pub(crate) fn with_manifest(
+        mut self,
+        surroundings: Value,
+        prepared: Vec<prepare::Report>,
+    ) -> Self {
+        (self.surroundings, self.prepared) = (surroundings, prepared);
+        self
+    }
+
+    /// Runs everything, at most `at_once` trials at a time.
+    pub(crate) fn run(mut self, at_once: usize) -> Result<Report, Failure> {
+        let stop = self.stop;
+        let summary = ablate_sweep::run(&mut self, at_once, stop);
+        for running in self.running.values() {
+            running.clean();
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.report.stopped = summary?.stopped;
+        Ok(self.report)
+    }
+
+    fn label(&self, trial: &PlannedTrial) -> String {
+        format!("{} seed {}", self.plan.variants[trial.variant].name, trial.seed)
+    }
+
+    /// The next trial that this process may run now.
+    fn choose(&mut self) -> Result<Option<Work>, Failure> {
+        for _ in 0..self.waiting.len() {
+            let Some(mut work) = self.waiting.pop_front() else { break };
+            if work.not_before.is_some_and(|at| at > Instant::now()) {
+                self.waiting.push_back(work);
+                continue;
+            }
+            let identity = work.trial.identity.as_str();
+            if self.store.is_claimed(identity)? {
+                work.not_before = Some(Instant::now() + LOOK_AGAIN);
+                self.waiting.push_back(work);
+                continue;
+            }
+            let latest = self.store.latest([identity])?.remove(identity);
+            match latest.filter(|run| run.finished.is_some_and(|at| at >= self.began)) {
+                Some(run) if run.status == Status::Done => {
+                    self.settle(&work);
+                    self.done_elsewhere(&work, &run.id)?;
+                }
+                // Whoever ran it has tried it as often as it may be.
+                Some(run) if run.status == Status::Failed && work.failures.is_empty() => {
+                    self.settle(&work);
+                    self.standing.failed.insert(work.key());
+                    self.report.failed += 1;
+                    self.screen.note(&format!(
+                        "failed  {} in another process; ablate show {}",
+                        self.label(&work.trial),
+                        run.short
+                    ));
+                }
+                _ => return Ok(Some(work)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing more is to be done for a trial, for now.
+    fn settle(&mut self, work: &Work) {
+        self.standing.open.remove(&work.key());
+        self.ask_guide = true;
+    }
+
+    /// Takes in what the guide wants next; true when there is something new.
+    fn ask_guide(&mut self) -> Result<bool, Failure> {
+        if !std::mem::take(&mut self.ask_guide) {
+            return Ok(false);
+        }
+        let round = self.guide.next(self.plan, self.store, &self.standing)?;
+        round.notes.iter().for_each(|note| self.screen.note(note));
+        let before = self.waiting.len();
+        for Step { trial, pause_at_epoch } in round.steps {
+            let work = Work::new(trial, pause_at_epoch);
+            if self.standing.open.insert(work.key()) {
+                self.waiting.push_back(work);
+            }
+        }
+        Ok(self.waiting.len() > before)
+    }
+
+    fn done_elsewhere(&self, work: &Work, run: &RunId) -> Result<(), Failure> {
+        let result = self.store.run(run)?.result()?;
+        let finals = result.map(|result| result.outcome.finals).unwrap_or_default();
+        let variant = &self.plan.variants[work.trial.variant];
+        let value = crate::objective::value(&variant.spec, &finals);
+        let (variant, seed) = (work.trial.variant, work.trial.seed);
+        self.screen.trial(TrialEvent::ElsewhereDone { variant, seed, value });
+        Ok(())
+    }
+
+    fn start(&mut self, work: Work) -> Result<Job, Failure> {
+        let file = self.write(&work)?;
+        let command = child::command(&["__trial".as_ref(), file.as_os_str()])?;
+        let stderr = file.with_extension("stderr");
+        let label = self.label(&work.trial);
+        let sweep = &self.plan.experiment.sweep;
+        let limits = Limits {
+            time: sweep.trial_timeout,
+            silence: sweep.stall_timeout,
+            memory: sweep.trial_memory,
+        };
+        let running = Running {
+            work,
+            file,
+            run: None,
+            entering: String::new(),
+            failure: None,
+            finals: String::new(),
+            objective: None,
+            oom_kills: oom_kills(),
+        };
+        self.running.insert(self.started_jobs, running);
+        self.started_jobs += 1;
+        Ok(Job { label, command, stderr: Some(stderr), limits })
+    }
+
+    /// Writes what the process of a trial has to know.
+    fn write(&self, work: &Work) -> Result<PathBuf, Failure> {
+        let Work { trial, pause_at_epoch, .. } = work;
+        let home = &self.plan.workplace.home;
+        let variant = &self.plan.variants[trial.variant];
+        let report = self.prepared.iter().find(|(dataset, _)| *dataset == variant.spec.dataset);
+        let mut manifest = self.surroundings.clone();
+        manifest["plugins"] = crate::manifest::plugins(&variant.components);
+        manifest["components"] = serde_json::to_value(&variant.components)?;
+        manifest["dataset"] = json!({
+            "fingerprint": variant.checked.fingerprint,
+            "sources": variant.checked.sources,
+            "prepared": report.map(|(_, report)| report),
+        });
+        manifest["parameters"] = json!(variant.checked.total());
+        manifest["threads"] = json!(self.plan.threads());
+        manifest["device"] = json!(variant.spec.device);
+        let content = TrialFile {
+            home: home.clone(),
+            experiment: self.plan.experiment.name.clone(),
+            variant: variant.name.clone(),
+            seed: trial.seed,
+            identity: trial.identity.clone(),
+            threads: self.plan.threads(),
+            spec: variant.spec.clone(),
+            components: variant.components.clone(),
+            manifest,
+            pause_at_epoch: *pause_at_epoch,
+        };
+        let file = home
+            .join("trials")
+            .join(format!("{}.{}.json", trial.identity, std::process::id()));
+        fs_err::write(&file, serde_json::to_vec(&content)?)?;
+        // What an earlier attempt said is of no use now.
+        let _ = fs_err::remove_file(file.with_extension("stderr"));
+        Ok(file)
+    }
+
+    fn listen(&mut self, job: usize, line: &str) {
+        let Some(running) = self.running.get_mut(&job) else { return };
+        let Ok(said) = serde_json::from_str::<Said>(line) else { return };
+        let trial = &running.work.trial;
+        match said {
+            Said::Run { id, resumed_at } => {
+                running.run = id.parse().ok();
+                if let Some(step) = resumed_at {
+                    self.screen.trial(TrialEvent::Resumed { job, step });
+                }
+            }
+            Said::Entering(what) => running.entering = what,
+            Said::TrialFailed { kind, failure } => running.failure = Some((kind, failure)),
+            Said::Step { epoch, epochs, step, steps, loss } => {
+                self.screen.trial(TrialEvent::Step { job, epoch, epochs, step, steps, loss });
+            }
+            Said::Measured { metric, split, value } => {
+                let (metric, split) = (metric.as_str(), split.as_str());
+                self.screen.trial(TrialEvent::Measured { job, metric, split, value });
+            }
+            Said::Final { text, objective } => {
+                running.finals = text;
+                running.objective = objective;
+            }
+            Said::Log { level, message } if level <= 2 => {
+                let label =
+                    format!("{} seed {}", self.plan.variants[trial.variant].name, trial.seed);
+                self.screen.log(&label, &message);
+            }
+            Said::Progress { .. } | Said::Log { .. } | Said::Answer(_) | Said::Failed(_) => {}
+        }
+    }
+
+    fn finish(
+        &mut self,
+        job: usize,
+        exit: Exit,
+        limit: Option<Limit>,
+        wall: Duration,
+    ) -> Result<(), Failure> {
+        let Some(mut running) = self.running.remove(&job) else { return Ok(()) };
+        let run = running.run.as_ref().and_then(|id| self.store.short(id).ok()).unwrap_or_default();
+        let run = run.as_str();
+        match exit {
+            // A plugin may end the process with success before there is a result.
+            Exit::Code(0) if self.is_done(&running) => {
+                self.settle(&running.work);
+                let (value, text) = (running.objective, running.finals.as_str());
+                self.screen.trial(TrialEvent::Done { job, value, text, wall, run });
+            }
+            Exit::Code(ELSEWHERE) => {
+                self.screen.trial(TrialEvent::Elsewhere { job });
+                running.work.not_before = Some(Instant::now() + LOOK_AGAIN);
+                self.waiting.push_back(running.work.clone());
+            }
+            Exit::Code(PAUSED) => {
+                let epoch = running.work.pause_at_epoch.unwrap_or_default();
+                self.standing.paused.insert(running.work.key(), epoch);
+                self.settle(&running.work);
+                self.screen.trial(TrialEvent::Stopped { job, run });
+            }
+            Exit::Code(STOPPED) => self.screen.trial(TrialEvent::Stopped { job, run }),
+            _ if self.stop.load(Ordering::SeqCst) => {
+                self.screen.trial(TrialEvent::Stopped { job, run });
+            }
+            exit => self.fail(job, &mut running, (exit, limit, wall))?,
+        }
+        running.clean();
+        Ok(())
+    }
+
+    fn is_done(&self, running: &Running) -> bool {
+        let identity = running.work.trial.identity.as_str();
+        let latest = self.store.latest([identity]);
+        latest.is_ok_and(|runs| runs.get(identity).is_some_and(|run| run.status == Status::Done))
+    }
+
+    /// A trial failed: it is written down, said, and perhaps tried again.
+    fn fail(
+        &mut self,
+        job: usize,
+        running: &mut Running,
+        (exit, limit, wall): (Exit, Option<Limit>, Duration),
+    ) -> Result<(), Failure> {
+        let stored = running.run.as_ref().and_then(|id| self.store.run(id).ok());
+        let stderr = running.stderr(stored.as_ref());
+        let class = classify(&Ending {
+            exit,
+            limit,
+            reported: running.failure.as_ref().map(|(kind, _)| kind.as_str()),
+            stderr: &stderr,
+            system_was_out_of_memory: oom_kills() > running.oom_kills,
+        });
+        let failure = match running.failure.take() {
+            Some((_, failure)) => failure,
+            None => crash(&running.entering, exit, limit, &stderr),
+        };
+        if let Some(run) = &stored {
+            let error = crate::trial::failure_of(class.as_str(), &failure);
+            crate::trial::record_failure(run, error, wall.as_secs_f64(), None);
+        }
+        let failed = running.work.failures.entry(class).or_insert(0);
+        *failed += 1;
+        let allowed = self.plan.experiment.sweep.retry.retries(class);
+        let retry = (*failed <= allowed).then_some((*failed + 1, allowed + 1));
+        let short = stored.as_ref().and_then(|run| self.store.short(run.id()).ok());
+        let log = stored.as_ref().map(ablate_runs::Run::log_path);
+        self.screen.trial(TrialEvent::Failed {
+            job,
+            class: class.as_str(),
+            message: &failure.message,
+            hints: &failure.hints,
+            run: short.as_deref().unwrap_or_default(),
+            log: log.as_deref(),
+            retry,
+            wall,
+        });
+        if retry.is_some() {
+            self.waiting.push_back(running.work.clone());
+        } else {
+            self.settle(&running.work);
+            self.standing.failed.insert(running.work.key());
+            self.report.failed += 1;
+        }
+        Ok(())
+    }
+
+    /// Remembers the first failure that is no trial's own, and ends the sweep.
+    fn catch<T>(&mut self, result: Result<T, Failure>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(failure) => {
+                self.error.get_or_insert(failure);
+                self.waiting.clear();
+                self.ask_guide = false;
+                None
+            }
+        }
+    }
+}
+
+impl Driver for Session<'_> {
+    fn next(&mut self) -> Next {
+        loop {
+            let chosen = self.choose();
+            if let Some(work) = self.catch(chosen).flatten() {
+                let job = self.start(work);
+                return self.catch(job).map_or(Next::Done, Next::Start);
+            }
+            let asked = self.ask_guide();
+            if self.catch(asked) != Some(true) {
+                break;
+            }
+        }
+        if self.waiting.is_empty() { Next::Done } else { Next::Wait }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Started { job, pid } => {
+                if let Some(Running { work, .. }) = self.running.get(&job) {
+                    let attempt = work.failures.values().sum::<u32>() + 1;
+                    let PlannedTrial { variant, seed, .. } = work.trial;
+                    self.screen.trial(TrialEvent::Started { job, variant, seed, attempt, pid });
+                }
+            }
+            Event::Line { job, line } => self.listen(job, line),
+            Event::Finished { job, exit, limit, wall } => {
+                let finished = self.finish(job, exit, limit, wall);
+                self.catch(finished);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// What the process of the trial wrote to its standard error.
+    fn stderr(&self, run: Option<&ablate_runs::Run>) -> String {
+        let early = self.file.with_extension("stderr");
+        let attempts = run.and_then(|run| run.attempts().ok()).unwrap_or_default();
+        let late = attempts.last().map(|attempt| attempt.folder.join("stderr.txt"));
+        let read = |path: PathBuf| fs_err::read(path).unwrap_or_default();
+        let bytes = [read(early), late.map(read).unwrap_or_default()].concat();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Removes the files by which the trial was started.
+    fn clean(&self) {
+        let _ = fs_err::remove_file(&self.file);
+        let _ = fs_err::remove_file(self.file.with_extension("stderr"));
+    }
+}
+
+/// What is said of a process that ended without a word.
+fn crash(entering: &str, exit: Exit, limit: Option<Limit>, stderr: &str) -> Failure {
+    let place = match entering {
+        "" => String::new(),
+        place => format!(" in {place}"),
+    };
+    let failure = match limit {
+        Some(Limit::Time(time)) => Failure::user(format!(
+            "the trial took longer than its {} s{place}",
+            time.as_secs_f64()
+        ))
+        .hint("`sweep.trial_timeout` is the limit; the trial goes on from its last checkpoint"),
+        Some(Limit::Silence(time)) => Failure::user(format!(
+            "the trial gave no sign of life for {} s{place}",
+            time.as_secs_f64()
+        ))
+        .hint("`sweep.stall_timeout` is the limit"),
+        Some(Limit::Memory(bytes)) => Failure::user(format!(
+            "the trial used more memory than its {} MiB{place}",
+            bytes >> 20
+        ))
+        .hint("`sweep.trial_memory` is the limit"),
+        None => Failure::unexpected(format!(
+            "the process of the trial ended with {}{place}",
+            exit.describe()
+        )),
+    };
+    match stderr.trim().lines().last() {
+        Some(line) => failure.hint(format!("its last words: {line}")),
+        None => failure,
+    }
+}
+
+/// How many processes the system has killed for memory, as far as it tells.
+fn oom_kills() -> u64 {
+    let count = |path: &str| {
+        let text = fs_err::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+        line.trim().parse::<u64>().ok()
+    };
+    count("/sys/fs/cgroup/memory.events").or_else(|| count("/proc/vmstat")).unwrap_or(0)
+}

@@ -1,0 +1,82 @@
+//! The kit as a host: what a plugin that is linked into a test program is given.
+
+use ablate_abi::v1::{
+    ErrorKind, Host, Host_TO, InitOptions, LogLevel, Plugin_Ref, PluginError, RArc, RErr, ROk,
+    RResult, RStr, RString, SharedHost, TD_Opaque,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Why the checks cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The plugin does not start.
+    #[error("the plugin does not start")]
+    Init {
+        /// Its error.
+        #[source]
+        source: Box<PluginError>,
+    },
+    /// The plugin does not say what it has.
+    #[error("the plugin does not describe itself: {reason}")]
+    Description {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The image number of plugins that are linked into this program.
+const LINKED_IMAGE: u64 = u64::MAX;
+
+struct Services {
+    threads: u32,
+    cancelled: Arc<AtomicBool>,
+    cache: PathBuf,
+}
+
+impl Host for Services {
+    fn log(&self, _: LogLevel, _: RStr<'_>, _: RStr<'_>) {}
+
+    fn progress(&self, _: RStr<'_>, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+
+    fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    fn cache_folder(&self) -> RString {
+        self.cache.display().to_string().into()
+    }
+
+    fn artifact(&self, name: RStr<'_>) -> RResult<RString, PluginError> {
+        RErr(PluginError::new(ErrorKind::UNSUPPORTED, format!("no artifact `{name}` here")))
+    }
+
+    fn new_artifact(&self, name: RStr<'_>) -> RResult<RString, PluginError> {
+        ROk(self.cache.join(name.as_str()).display().to_string().into())
+    }
+
+    fn call(&self, name: RStr<'_>, _: RStr<'_>) -> RResult<RString, PluginError> {
+        RErr(PluginError::unsupported(format!("the kit has no service `{name}`")))
+    }
+}
+
+/// Starts a linked plugin; gives the switch that cancels what it does.
+pub(crate) fn start(
+    root: Plugin_Ref,
+    threads: u32,
+    cache: PathBuf,
+) -> Result<Arc<AtomicBool>, Error> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let services = Services { threads, cancelled: cancelled.clone(), cache };
+    let host: SharedHost = Host_TO::from_ptr(RArc::new(services), TD_Opaque);
+    let options = InitOptions { image: LINKED_IMAGE, threads, log_level: LogLevel::WARN };
+    let answer = (root.init())(host, options).into_result();
+    answer.map_err(|source| Error::Init { source: Box::new(source) })?;
+    Ok(cancelled)
+}
