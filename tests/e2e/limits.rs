@@ -173,6 +173,11 @@ fn what_is_left_of_a_removed_run_folder_keeps_nobody_from_anything() {
     fs::remove_dir_all(&folder).unwrap();
     fs::create_dir_all(folder.join("checkpoints/.last.new/model")).unwrap();
     place.ablate(&["runs"]).expect(0);
+    place.ablate(&SLOW).expect(0);
+    // It is reported and left alone, until somebody removes it.
+    let rebuilt = place.ablate(&["registry", "rebuild"]).expect(0);
+    assert!(rebuilt.stderr.contains("[PLACE]/home/runs/[RUN]"), "{}", rebuilt.stderr);
+    fs::remove_dir_all(&folder).unwrap();
     heals(&place, &SLOW);
 }
 

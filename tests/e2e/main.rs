@@ -1,6 +1,8 @@
 //! End-to-end tests: the `ablate` binary on real plugin libraries, each test in a place of its own.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod ablation;
+mod check_plugin;
 mod data;
 mod describe;
 mod errors;
@@ -10,6 +12,7 @@ mod identity;
 mod limits;
 mod plain;
 mod plain_library;
+mod plots;
 mod plugins;
 mod processes;
 mod reproduce;

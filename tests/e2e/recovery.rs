@@ -229,13 +229,13 @@ fn check_runs(place: &Place, whole: &Place) {
 fn check_nothing_is_left(place: &Place) {
     assert_eq!(processes_of(place), [], "processes are left");
     // What a killed process was just making is removed once nobody can be making it any more.
-    for entry in fs::read_dir(place.path("home/runs")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && path.file_name().unwrap().to_string_lossy().starts_with('.') {
-            let old = SystemTime::now() - Duration::from_hours(1);
-            fs::File::open(&path).unwrap().file().set_modified(old).unwrap();
+    let old = SystemTime::now() - Duration::from_hours(1);
+    for folder in ["home/runs", "home/trials"] {
+        for entry in fs::read_dir(place.path(folder)).unwrap() {
+            fs::File::open(entry.unwrap().path()).unwrap().file().set_modified(old).unwrap();
         }
     }
+    place.ablate(&["sweep", "plain", "sweep.seeds=[0]"]).expect(0);
     place.ablate(&["registry", "rebuild"]).expect(0);
     let lasting = |path: &PathBuf| {
         let inside = path.strip_prefix(place.path("home")).unwrap();

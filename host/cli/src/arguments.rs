@@ -7,6 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "ablate", version, max_term_width = 100, propagate_version = true)]
 pub(crate) struct Arguments {
+    /// Look into a bundle instead of the registry of this machine
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -34,6 +37,8 @@ pub(crate) enum Command {
     /// Run a finished run again from what it wrote down, and compare (0 equal, 1 different, 2 could
     /// not)
     Reproduce(ReproduceArguments),
+    /// Put a run, or all runs of an experiment, with their libraries into one file
+    Bundle(BundleArguments),
     /// Installed plugins and their components
     #[command(subcommand)]
     Plugins(PluginsCommand),
@@ -46,6 +51,9 @@ pub(crate) enum Command {
     /// Check variants given on stdin (for the host itself)
     #[command(name = "__check", hide = true)]
     Check,
+    /// Run conformance checks given on stdin (for the host itself)
+    #[command(name = "__conform", hide = true)]
+    Conform,
     /// Prepare datasets given on stdin (for the host itself)
     #[command(name = "__prepare", hide = true)]
     Prepare,
@@ -311,6 +319,20 @@ fn tolerance(text: &str) -> Result<f64, String> {
     }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BundleArguments {
+    /// Name or path of an experiment that was swept, or the id of a run
+    pub(crate) what: String,
+    /// The file [default: NAME.ablate]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// With checkpoints, which are most of a run's bytes
+    #[arg(long)]
+    pub(crate) checkpoints: bool,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginsCommand {
     /// All plugins that are found, with their components
@@ -333,6 +355,26 @@ pub(crate) enum PluginsCommand {
     },
     /// Build the plugin crates of the workspace
     Build,
+    /// Run the conformance checks on a library, a plugin or one component
+    Check(CheckPluginArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckPluginArguments {
+    /// A library with its folder, or the name of a plugin or component
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) plugin: std::ffi::OsString,
+    /// JSON file with more configurations, by component name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) configurations: Option<PathBuf>,
+    /// Seconds after which a check has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+    /// Look in this folder too
+    #[arg(long)]
+    pub(crate) folder: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Subcommand)]

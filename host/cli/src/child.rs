@@ -1,6 +1,7 @@
 //! Children of this process: the same program with a hidden command.
 
 use crate::failure::Failure;
+use ablate_runs::Measurement;
 use ablate_sweep::Exit;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
@@ -29,8 +30,8 @@ pub(crate) enum Said {
     Step { epoch: u64, epochs: u64, step: u64, steps: u64, loss: f64 },
     /// A value that was measured while training.
     Measured { metric: String, split: String, value: f64 },
-    /// What a finished trial measured, in one line, and the value that decides.
-    Final { text: String, objective: Option<f64> },
+    /// What a finished trial measured that decides.
+    Final { objective: Option<Measurement> },
     /// The trial failed; `kind` is a class of failures.
     TrialFailed { kind: String, failure: Failure },
     /// A line for people.

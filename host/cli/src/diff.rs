@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_cut() {
         let lines = [
-            vec!["".to_owned(), "one".to_owned(), "two".to_owned()],
+            vec![String::new(), "one".to_owned(), "two".to_owned()],
             vec!["a heading that is longer".to_owned()],
             vec!["  key".to_owned(), "x".repeat(50), "ü".to_owned()],
         ];

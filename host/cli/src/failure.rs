@@ -66,6 +66,7 @@ macro_rules! from_error {
 
 from_error! {
     ablate_config::Error => 1,
+    ablate_conformance::Error => 1,
     ablate_catalog::Error => 1,
     ablate_loader::Error => 1,
     ablate_report::Error => 1,

@@ -25,6 +25,15 @@ pub(crate) struct Step {
 pub(crate) struct Round {
     pub(crate) steps: Vec<Step>,
     pub(crate) notes: Vec<String>,
+    pub(crate) pruned: Vec<Pruned>,
+}
+
+/// A variant that goes no further.
+#[derive(Clone, Debug)]
+pub(crate) struct Pruned {
+    pub(crate) variant: usize,
+    pub(crate) epoch: u64,
+    pub(crate) reason: String,
 }
 
 /// What the session knows: trials that wait or run, and those that failed for good, by variant and
@@ -123,7 +132,7 @@ fn seeds(
         Step { trial, pause_at_epoch: None }
     });
     let steps = steps.collect();
-    Ok(Round { steps, notes })
+    Ok(Round { steps, notes, pruned: Vec::new() })
 }
 
 /// Half the width of the paired interval of each variant, as the table has it.
@@ -225,7 +234,6 @@ impl<'a> Competition<'a> {
         let mut round = Round::default();
         let rungs = self.spec.rungs(self.epochs);
         for (index, verdict) in verdicts.iter().enumerate() {
-            let name = &plan.variants[index].name;
             let trials = plan.trials.iter().filter(|trial| trial.variant == index);
             match verdict {
                 Verdict::Run { rung } => {
@@ -240,13 +248,14 @@ impl<'a> Competition<'a> {
                     );
                 }
                 Verdict::Stopped { reason } if self.stopped.insert(index) => {
-                    round.notes.push(format!("pruned  {name}  {reason}"));
+                    let epoch = rungs[self.allowed[index].saturating_sub(1)];
+                    let reason = reason.clone();
+                    round.pruned.push(Pruned { variant: index, epoch, reason: reason.clone() });
                     for trial in trials {
                         let Some(run) = runs.get(&trial.identity) else { continue };
                         if run.status == Status::Done {
                             continue;
                         }
-                        let epoch = rungs[self.allowed[index].saturating_sub(1)];
                         let mark = Mark::Pruned { rung_epoch: epoch, reason: reason.clone() };
                         store.run(&run.id)?.mark(&mark)?;
                     }

@@ -2,7 +2,9 @@
 //! exit code (0 done, 1 the user's input or a failed trial, 2 incomplete or unexpected).
 
 mod arguments;
+mod bundle;
 mod check;
+mod check_plugin;
 mod child;
 mod describe;
 mod diff;
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match run(arguments.command) {
+    match run(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             printer::failure(&failure);
@@ -65,8 +67,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<u8, Failure> {
+fn run(Arguments { bundle, command }: Arguments) -> Result<u8, Failure> {
+    if let Some(file) = bundle {
+        let reads = matches!(
+            command,
+            Command::Table(_)
+                | Command::Plot(_)
+                | Command::Runs(_)
+                | Command::Show(_)
+                | Command::Diff(_)
+                | Command::Logs(_)
+                | Command::Reproduce(_)
+        );
+        if !reads {
+            return Err(Failure::user("a bundle can only be read").hint(
+                "with `--bundle` there are `table`, `plot`, `runs`, `show`, `diff`, `logs`, `reproduce`",
+            ));
+        }
+        workplace::use_bundle(bundle::open(&file)?);
+    }
     match command {
+        Command::Bundle(arguments) => bundle::bundle(&arguments),
         Command::Run(arguments) => sweep::run_one(arguments),
         Command::Sweep(arguments) => sweep::sweep(arguments),
         Command::Table(arguments) => table::table(arguments),
@@ -81,6 +102,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Registry(command) => registry::registry(&command),
         Command::Probe { library } => probe::probe(&library),
         Command::Check => check::serve(),
+        Command::Conform => check_plugin::serve(),
         Command::Prepare => prepare::serve(),
         Command::Trial { file } => trial::serve(&file),
     }

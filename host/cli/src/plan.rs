@@ -259,7 +259,7 @@ fn check<'a>(
     let (home, several) = (workplace.home.clone(), shared.len() > 1);
     let request = CheckRequest { home, depth, several, components, variants: requests };
     // A fingerprint may need a look at all of the data.
-    let progress = Progress::new(0);
+    let progress = Progress::new();
     let checked: Result<Vec<CheckedVariant>, _> = child::ask("__check", &request, None, |said| {
         if let Said::Progress { task, done, total } = said {
             progress.preparing(task, *done, *total);

@@ -14,6 +14,7 @@ pub(crate) fn plugins(command: PluginsCommand) -> Result<u8, Failure> {
         PluginsCommand::Info { name, folder, format } => {
             info(&Workplace::open(&folder, None)?, &name, format)
         }
+        PluginsCommand::Check(arguments) => crate::check_plugin::check(&arguments),
         PluginsCommand::Build => {
             let mut workplace = Workplace::open(&[], None)?;
             workplace.build()?;

@@ -28,8 +28,8 @@ struct Live {
 }
 
 impl Progress {
-    /// Nothing is prepared yet; how many trials follow plays no part.
-    pub(crate) fn new(_trials: usize) -> Self {
+    /// Nothing is prepared yet.
+    pub(crate) fn new() -> Self {
         let live =
             printer::live().then(|| Live { all: MultiProgress::new(), task: Mutex::new(None) });
         Self { live, announced: Mutex::new(None), logged: Logged::default() }

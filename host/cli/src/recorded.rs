@@ -65,7 +65,7 @@ impl Recorded {
             return Err(unfinished("has no measurements".to_owned()));
         }
         let finals = result.map(|result| result.outcome.finals).unwrap_or_default();
-        Ok(Self { short, spec, components, threads, measurements, finals, manifest })
+        Ok(Self { short, spec, manifest, components, threads, measurements, finals })
     }
 
     /// The file of the experiment.

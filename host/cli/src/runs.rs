@@ -282,3 +282,58 @@ pub(crate) fn measurement(value: &Measurement) -> String {
     let unit = value.unit.as_deref().unwrap_or_default();
     format!("{:<6} {:<34} {:>12.6} {unit}", value.split, value.metric, value.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{duration, status};
+    use ablate_runs::{Mark, RunSummary};
+    use chrono::{TimeDelta, Utc};
+    use serde_json::json;
+
+    #[test]
+    fn the_status_says_what_is_known_at_a_glance() {
+        let now = Utc::now();
+        let lease = |seconds: i64, steps: u64| {
+            let beat = now - TimeDelta::seconds(seconds);
+            json!({
+                "host": "lab", "boot": "x", "pid": 1, "run": null, "started": beat, "alive": now,
+                "beat": beat, "step": 120, "steps": steps,
+            })
+        };
+        let mark = Mark::Pruned { rung_epoch: 3, reason: "7th of 9".into() };
+        for (word, more, expected) in [
+            ("running", json!({ "lease": lease(5, 400) }), "running, step 120/400"),
+            (
+                "running",
+                json!({ "lease": lease(185, 400) }),
+                "running, step 120/400, silent for 3 min",
+            ),
+            // Before the first step, and with a clock that was set back.
+            ("running", json!({ "lease": lease(-500, 0) }), "running"),
+            ("failed", json!({ "kind": "non-finite" }), "failed: non-finite"),
+            ("lost", json!({}), "lost"),
+            ("lost", json!({ "stopped": true }), "stopped"),
+            ("lost", json!({ "stopped": true, "mark": mark }), "pruned at epoch 3"),
+            ("done", json!({}), "done"),
+        ] {
+            let mut run = json!({
+                "id": "01990000-0000-7000-8000-000000000000", "short": "0199", "identity": "x",
+                "experiment": "pooling", "variant": "mean", "seed": 0, "status": word,
+                "created": now, "finished": null, "wall_s": null, "peak_memory_bytes": null,
+                "kind": null, "error": null, "stopped": false, "mark": null, "lease": null,
+            });
+            for (key, value) in more.as_object().unwrap() {
+                run[key] = value.clone();
+            }
+            let run: RunSummary = serde_json::from_value(run).unwrap();
+            assert_eq!(status(&run, now), expected);
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (seconds, text) in [(61, "61 s"), (120, "2 min"), (7199, "119 min"), (90_000, "25 h")] {
+            assert_eq!(duration(TimeDelta::seconds(seconds)), text);
+        }
+    }
+}

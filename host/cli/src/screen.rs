@@ -140,9 +140,16 @@ pub(crate) enum TrialEvent<'a> {
         seed: u64,
         value: Option<f64>,
     },
-    /// It was ended early because it has no prospects.
-    Pruned {
+    /// It has saved its state and waits for others, to go on later or never.
+    Paused {
         job: usize,
+        epoch: u64,
+        run: &'a str,
+    },
+    /// It does not go on because its variant has no prospects.
+    Pruned {
+        variant: usize,
+        seed: u64,
         epoch: u64,
         text: &'a str,
     },
@@ -232,7 +239,6 @@ impl Screen {
     }
 
     /// What variants are compared by, as the first result tells it: its split and its direction.
-    #[allow(dead_code, reason = "called where results come in")]
     pub(crate) fn objective(&self, objective: Objective) {
         let mut state = self.shared.state();
         state.model.objective = Some(objective);

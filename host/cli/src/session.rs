@@ -3,13 +3,13 @@
 
 use crate::child::{self, Said};
 use crate::failure::Failure;
-use crate::guide::{Guide, Standing, Step};
+use crate::guide::{Guide, Pruned, Standing, Step};
 use crate::plan::{Plan, PlannedTrial};
 use crate::prepare;
-use crate::screen::{Screen, TrialEvent};
+use crate::screen::{Objective, Screen, TrialEvent};
 use crate::trial::{ELSEWHERE, PAUSED, STOPPED, TrialFile};
 use ablate_config::FailureClass;
-use ablate_runs::{RunId, Status, Store};
+use ablate_runs::{Measurement, RunId, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -79,8 +79,7 @@ struct Running {
     /// What its process was about to do.
     entering: String,
     failure: Option<(String, Failure)>,
-    finals: String,
-    objective: Option<f64>,
+    objective: Option<Measurement>,
     oom_kills: u64,
 }
 
@@ -194,6 +193,12 @@ impl<'a> Session<'a> {
         }
         let round = self.guide.next(self.plan, self.store, &self.standing)?;
         round.notes.iter().for_each(|note| self.screen.note(note));
+        for Pruned { variant, epoch, reason } in &round.pruned {
+            let (variant, epoch, text) = (*variant, *epoch, reason.as_str());
+            for seed in self.plan.seeds.iter().copied() {
+                self.screen.trial(TrialEvent::Pruned { variant, seed, epoch, text });
+            }
+        }
         let before = self.waiting.len();
         for Step { trial, pause_at_epoch } in round.steps {
             let work = Work::new(trial, pause_at_epoch);
@@ -231,7 +236,6 @@ impl<'a> Session<'a> {
             run: None,
             entering: String::new(),
             failure: None,
-            finals: String::new(),
             objective: None,
             oom_kills: oom_kills(),
         };
@@ -298,8 +302,14 @@ impl<'a> Session<'a> {
                 let (metric, split) = (metric.as_str(), split.as_str());
                 self.screen.trial(TrialEvent::Measured { job, metric, split, value });
             }
-            Said::Final { text, objective } => {
-                running.finals = text;
+            Said::Final { objective } => {
+                if let Some(found) = &objective {
+                    self.screen.objective(Objective {
+                        metric: found.metric.clone(),
+                        split: found.split.clone(),
+                        higher_is_better: found.higher_is_better,
+                    });
+                }
                 running.objective = objective;
             }
             Said::Log { level, message } if level <= 2 => {
@@ -325,7 +335,10 @@ impl<'a> Session<'a> {
             // A plugin may end the process with success before there is a result.
             Exit::Code(0) if self.is_done(&running) => {
                 self.settle(&running.work);
-                let (value, text) = (running.objective, running.finals.as_str());
+                let found = running.objective.as_ref();
+                let text = found
+                    .map_or(String::new(), |m| format!("{} {} {:.4}", m.split, m.metric, m.value));
+                let (value, text) = (found.map(|found| found.value), text.as_str());
                 self.screen.trial(TrialEvent::Done { job, value, text, wall, run });
             }
             Exit::Code(ELSEWHERE) => {
@@ -337,7 +350,7 @@ impl<'a> Session<'a> {
                 let epoch = running.work.pause_at_epoch.unwrap_or_default();
                 self.standing.paused.insert(running.work.key(), epoch);
                 self.settle(&running.work);
-                self.screen.trial(TrialEvent::Stopped { job, run });
+                self.screen.trial(TrialEvent::Paused { job, epoch, run });
             }
             Exit::Code(STOPPED) => self.screen.trial(TrialEvent::Stopped { job, run }),
             _ if self.stop.load(Ordering::SeqCst) => {
@@ -384,7 +397,8 @@ impl<'a> Session<'a> {
         let allowed = self.plan.experiment.sweep.retry.retries(class);
         let retry = (*failed <= allowed).then_some((*failed + 1, allowed + 1));
         let short = stored.as_ref().and_then(|run| self.store.short(run.id()).ok());
-        let log = stored.as_ref().map(ablate_runs::Run::log_path);
+        let attempts = stored.as_ref().and_then(|run| run.attempts().ok()).unwrap_or_default();
+        let log = attempts.last().map(|attempt| attempt.folder.join("log.txt"));
         self.screen.trial(TrialEvent::Failed {
             job,
             class: class.as_str(),

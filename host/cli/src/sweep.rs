@@ -330,7 +330,7 @@ fn run_trials(
         Guide::Seeds(_) => (0..plan.variants.len()).collect(),
         _ => variants_of(plan, pending),
     };
-    let progress = Progress::new(0);
+    let progress = Progress::new();
     let prepared = prepare::prepare(plan, &chosen, &STOP, &progress);
     progress.close();
     let prepared = match prepared {
@@ -358,7 +358,12 @@ fn overview(
 ) -> Result<Overview, Failure> {
     let done = store.latest(plan.trials.iter().map(|trial| &trial.identity))?;
     let estimates = Estimates::read(store)?;
-    let mut objective = None;
+    let spec = &plan.variants[0].spec;
+    let mut objective = Objective {
+        metric: objective::metric(spec).to_owned(),
+        split: spec.report.split.clone().unwrap_or_default(),
+        higher_is_better: None,
+    };
     let mut variants: Vec<VariantOverview> = Vec::with_capacity(plan.variants.len());
     for (index, variant) in plan.variants.iter().enumerate() {
         let mut values = Vec::new();
@@ -372,11 +377,8 @@ fn overview(
             let finals = store.finals(&[run.id])?.remove(&run.id).unwrap_or_default();
             if let Some(found) = objective::find(&variant.spec, &finals) {
                 values.push((trial.seed, found.value));
-                objective.get_or_insert_with(|| Objective {
-                    metric: found.metric.clone(),
-                    split: found.split.clone(),
-                    higher_is_better: found.higher_is_better,
-                });
+                objective.split.clone_from(&found.split);
+                objective.higher_is_better = found.higher_is_better;
             }
         }
         variants.push(VariantOverview {
@@ -391,7 +393,7 @@ fn overview(
     }
     Ok(Overview {
         experiment: plan.experiment.name.clone(),
-        objective,
+        objective: Some(objective),
         jobs,
         threads: plan.threads(),
         cores: manifest::cores(),

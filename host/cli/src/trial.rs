@@ -106,16 +106,13 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
         Ok(ablate_train::Outcome::Finished(finished)) => {
             record_end(&run, &finished).map_err(stored)?;
             let finals: Vec<_> = reported(&trial.spec, &finished).into_iter().map(entry).collect();
-            let found = objective::find(&trial.spec, &finals);
-            let text = found
-                .map_or(String::new(), |m| format!("{} {} {:.4}", m.split, m.metric, m.value));
-            let said = Said::Final { text, objective: found.map(|found| found.value) };
+            let objective = objective::find(&trial.spec, &finals).cloned();
             let end = end(AttemptOutcome::Done);
             attempt.end(&end).map_err(stored)?;
             let peak_memory_bytes = end.peak_memory_bytes;
             run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })
                 .map_err(stored)?;
-            printer::line(&said);
+            printer::line(&Said::Final { objective });
             Ok(0)
         }
         Ok(ablate_train::Outcome::Stopped { .. }) => {

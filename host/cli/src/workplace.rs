@@ -6,6 +6,7 @@ use crate::probe::ChildProbe;
 use ablate_catalog::{Catalog, CatalogOptions, Freshness, PluginCrate, Workspace, home};
 use ablate_runs::Store;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The home folder, the workspace if there is one, and the catalog of plugins.
 pub(crate) struct Workplace {
@@ -21,8 +22,24 @@ fn workspace(near: Option<&Path>) -> Option<Workspace> {
     here.as_deref().and_then(Workspace::find).or_else(|| near.and_then(Workspace::find))
 }
 
+/// The home of the bundle that this call reads.
+static BUNDLE: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on the home folder is that of a bundle.
+pub(crate) fn use_bundle(home: PathBuf) {
+    BUNDLE.set(home).expect("a call opens one bundle");
+}
+
+/// Whether this call reads a bundle.
+pub(crate) fn is_bundle() -> bool {
+    BUNDLE.get().is_some()
+}
+
 /// The home folder of this call.
 pub(crate) fn home_folder(near: Option<&Path>) -> PathBuf {
+    if let Some(home) = BUNDLE.get() {
+        return home.clone();
+    }
     let explicit = std::env::var_os("ABLATE_HOME").filter(|value| !value.is_empty());
     home(explicit.map(PathBuf::from), workspace(near).as_ref())
 }

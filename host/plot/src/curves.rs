@@ -48,6 +48,10 @@ const HEIGHT: f64 = 250.0;
 /// The widest that a name beside its line may be.
 const NAME: f64 = 128.0;
 const LINE: f64 = 14.0;
+const SWATCH: f64 = 17.0;
+/// The dashes of lines whose color comes a second time.
+const DASH: f64 = 5.0;
+const GAP: f64 = 3.0;
 /// Curves of up to so many points show the points.
 const FEW: usize = 30;
 /// Points per pixel column are thinned to columns of this width.
@@ -84,7 +88,7 @@ pub fn curves(input: &Curves) -> Result<Picture, Error> {
     let room = labels.iter().map(|label| label.width).fold(0.0, f64::max);
     let edges = Edges {
         left: 18.0 + widest(&ticks),
-        right: WIDTH - room - 26.0,
+        right: WIDTH - room - swatch(&labels) - 28.0,
         top: TOP,
         bottom: TOP + HEIGHT.max(tall),
     };
@@ -190,7 +194,7 @@ fn mean(canvas: &Canvas<'_>, frame: &Frame<'_>, line: &Line<'_>) {
         if dashed {
             let path: Vec<At> =
                 path.iter().map(|(x, y)| (frame.across(*x), frame.down(*y))).collect();
-            canvas.dashed(&path, 5.0, 3.0, style);
+            canvas.dashed(&path, DASH, GAP, style);
         } else {
             frame.line(&path, style);
         }
@@ -225,7 +229,13 @@ fn labels<'a>(lines: &'a [Line<'a>]) -> Vec<Label<'a>> {
         .collect()
 }
 
+/// Where colors come twice, a piece of the line stands before each name; its width.
+fn swatch(labels: &[Label<'_>]) -> f64 {
+    if labels.iter().any(|label| label.line.style.dashed) { SWATCH + 4.0 } else { 0.0 }
+}
+
 fn names(canvas: &Canvas<'_>, frame: &Frame<'_>, labels: &[Label<'_>]) {
+    let swatch = swatch(labels);
     let wishes: Vec<Wish> = labels
         .iter()
         .map(|label| Wish { middle: frame.down(label.end.mean), height: label.height })
@@ -242,10 +252,19 @@ fn names(canvas: &Canvas<'_>, frame: &Frame<'_>, labels: &[Label<'_>]) {
             canvas.dashed(&[end, (right + 4.0, end.1)], 1.0, 2.5, stroke(color, 0.7, 0.8));
         }
         canvas.path(leader, stroke(color, 0.7, 0.8));
+        if swatch > 0.0 {
+            let piece = [(right + 16.0, middle), (right + 16.0 + SWATCH, middle)];
+            let style = stroke(color, 1.0, 2.0);
+            if label.line.style.dashed {
+                canvas.dashed(&piece, DASH, GAP, style);
+            } else {
+                canvas.path(&piece, style);
+            }
+        }
         let first = middle - (label.lines.len() as f64 - 1.0) * LINE / 2.0 + LABEL * 0.35;
         for (index, text) in label.lines.iter().enumerate() {
             let kind = Type::new(LABEL, readable(color), Align::Left).bold(color == INK);
-            canvas.text(text, (right + 17.0, first + index as f64 * LINE), kind);
+            canvas.text(text, (right + 17.0 + swatch, first + index as f64 * LINE), kind);
         }
     }
 }

@@ -119,7 +119,7 @@ pub fn heatmap(input: &Heatmap) -> Result<Picture, Error> {
     }
     let log = input.measure.may_be_logarithmic() && Scale::is_log(means.iter().copied());
     let scale = Scale::around(means.iter().copied(), log);
-    let ticks = Ticks::of(&scale, 5);
+    let ticks = Ticks::of(&scale, (row_height(y.len()) * y.len() as f64 / 30.0).min(5.0) as usize);
     let factor = write(&mut cells, &means, log, input.seeds);
     let grid = Grid::new(x, y, cells, room(&ticks) + MARGIN);
     let sheet = (grid.edges.right + room(&ticks) + MARGIN).max(NARROWEST);
@@ -135,6 +135,12 @@ pub fn heatmap(input: &Heatmap) -> Result<Picture, Error> {
         color_bar(canvas, &grid.edges, colors, &ticks);
         caption.draw(canvas, grid.edges.bottom + BELOW);
     }))
+}
+
+/// The height of a row; few rows leave room for the marks of the color bar.
+fn row_height(rows: usize) -> f64 {
+    let rows = rows as f64;
+    (TALLEST / rows).clamp(SMALLEST.1, CELL.1).max(90.0 / rows)
 }
 
 /// The different values of an axis.
@@ -216,8 +222,7 @@ impl<'a> Grid<'a> {
         let left = MARGIN + names.min(NAME) + 8.0;
         let cell = (
             ((WIDTH - left - right) / x.len() as f64).clamp(SMALLEST.0, CELL.0),
-            // A single row leaves room for the marks of the color bar.
-            (TALLEST / y.len() as f64).clamp(SMALLEST.1, CELL.1).max(90.0 / y.len() as f64),
+            row_height(y.len()),
         );
         let edges = Edges {
             left,
@@ -265,7 +270,8 @@ impl<'a> Grid<'a> {
         let (from, to) = (self.corner(column, row), self.corner(column + 1, row + 1));
         let color = summary.map_or(INK, |summary| text_on(colors.of(summary.mean)));
         if cell.cell.baseline {
-            let inside = 1.5;
+            // Apart from the white lines between the cells, since the outline may be white too.
+            let inside = 3.5;
             let corners = ((from.0 + inside, from.1 + inside), (to.0 - inside, to.1 - inside));
             canvas.outline(corners.0, corners.1, stroke(color, 1.0, 2.0));
         }

@@ -345,7 +345,7 @@ impl std::fmt::Display for Finding {
 
 /// What a cell says without what only decides how it looks: fonts, braces, spaces, signs of math mode.
 fn bare(text: &str) -> String {
-    const FONTS: [&str; 9] = [
+    const FONTS: [&str; 10] = [
         "\\boldmath",
         "\\textbf",
         "\\mathbf",
@@ -355,6 +355,7 @@ fn bare(text: &str) -> String {
         "\\bfseries",
         "\\bm",
         "\\,",
+        "\\;",
     ];
     let mut text = text.to_owned();
     for font in FONTS {

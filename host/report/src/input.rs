@@ -127,8 +127,8 @@ pub struct PrunedTrial {
 /// Seeds were added one by one until an interval was narrow enough.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequentialSeeds {
-    /// The half width of the 95 % interval that was enough, in the unit of the objective.
-    pub half_width: f64,
+    /// The half width of the 95 % interval that was enough, in the unit of the objective, if it is known.
+    pub half_width: Option<f64>,
     /// The most seeds that a variant may have.
     pub max: usize,
 }

@@ -91,7 +91,8 @@ fn math(text: &str) -> String {
         math = format!("{math}{} \\times 10^{{{}}}", &rest[..at], &rest[at + 1..end]);
         rest = &rest[end..];
     }
-    (math + rest).replace('±', "\\pm")
+    // Math mode drops spaces.
+    (math + rest).replace('±', "\\pm").replace(" [", "\\;[")
 }
 
 /// Names in backticks become typewriter text.

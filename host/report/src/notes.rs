@@ -192,10 +192,14 @@ impl Table {
     fn unequal(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(rule) = &self.input.sequential {
+            let until = match rule.half_width {
+                Some(half_width) => format!(" until the interval's half width was ≤ {half_width}"),
+                None => String::new(),
+            };
             notes.push(format!(
-                "seeds added until the interval's half width was ≤ {}, at most {}: n differs by design, and a \
-                 difference uses the seeds that both variants have",
-                rule.half_width, rule.max
+                "seeds added{until}, at most {}: n differs by design, and a difference uses the seeds that both \
+                 variants have",
+                rule.max
             ));
         }
         let mut stopped: Vec<(String, u64, Vec<u64>)> = Vec::new();

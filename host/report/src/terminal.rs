@@ -36,8 +36,10 @@ impl Table {
             let plural = if number == 1 { "" } else { "s" };
             format!("{number} {noun}{plural}")
         };
-        let variants = count(self.input.variants.len(), "variant");
+        let rows = if self.input.view.row_title.is_empty() { "variant" } else { "row" };
+        let variants = count(self.input.variants.len(), rows);
         let seeds = count(self.input.seeds.len(), "seed");
+        let seeds = if self.input.sequential.is_some() { format!("up to {seeds}") } else { seeds };
         let incomplete = if self.complete() { "" } else { ", incomplete" };
         format!("{}: {variants} × {seeds}{incomplete}", self.input.experiment)
     }

@@ -230,8 +230,8 @@ fn latex() {
 variant & n & utilization $\uparrow$ & $\Delta$ [95 \%] & g & snr (dB) $\uparrow$ \\
 \midrule
 mean & $8$ & $0.2568 \pm 0.0058$ & baseline &  & $10.88 \pm 0.74$ \\
-attentive\_stats & $8$ & $0.3208 \pm 0.0057$ & $+0.0640 [+0.0582, +0.0697]^{*}$ & $8.23$ & $12.06 \pm 0.73^{*}$ \\
-sliding-window & $8$ & {\boldmath $0.3823 \pm 0.0057$} & $+0.1255 [+0.1170, +0.1339]^{*}$ & $11.03$ & {\boldmath $12.94 \pm 0.73^{*}$} \\
+attentive\_stats & $8$ & $0.3208 \pm 0.0057$ & $+0.0640\;[+0.0582, +0.0697]^{*}$ & $8.23$ & $12.06 \pm 0.73^{*}$ \\
+sliding-window & $8$ & {\boldmath $0.3823 \pm 0.0057$} & $+0.1255\;[+0.1170, +0.1339]^{*}$ & $11.03$ & {\boldmath $12.94 \pm 0.73^{*}$} \\
 \bottomrule
 \end{tabular}
 \par\smallskip
@@ -437,7 +437,7 @@ fn a_metric_on_another_split_stands_under_it() {
         cell.split = "valid".into();
     }
     let text = table(input).term(120, false);
-    assert!(text.contains("valid ──────── test ──"), "{text}");
+    assert!(text.contains("valid ──────  test ──"), "{text}");
 }
 
 #[test]

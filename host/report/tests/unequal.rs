@@ -130,7 +130,7 @@ fn a_pruned_variant_is_named_and_not_averaged() {
 fn sequential_seeds_differ_by_design() {
     let mut input = input(&[("mean", 1.0), ("window", 2.0)], 6);
     input.cells.retain(|cell| cell.variant != "window" || cell.seed < 4);
-    input.sequential = Some(SequentialSeeds { half_width: 0.5, max: 6 });
+    input.sequential = Some(SequentialSeeds { half_width: Some(0.5), max: 6 });
     let table = Table::new(input).unwrap();
     assert!(table.complete());
     let text = table.term(100, false);

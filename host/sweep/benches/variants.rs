@@ -50,8 +50,10 @@ fn main() {
             let start = Instant::now();
             let experiment = load(experiment, &layers).unwrap();
             let loaded = start.elapsed();
-            variants = expand(&experiment, &schemas).unwrap().len();
-            times.push((loaded, start.elapsed() - loaded));
+            let start = Instant::now();
+            let expanded = expand(&experiment, &schemas).unwrap();
+            times.push((loaded, start.elapsed()));
+            variants = expanded.len();
         }
         let sorted = |pick: fn(&(Duration, Duration)) -> Duration| {
             let mut picked: Vec<Duration> = times.iter().map(pick).collect();

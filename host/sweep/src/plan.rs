@@ -108,8 +108,8 @@ enum Place {
 }
 
 impl Place {
-    fn at(self, experiment: &Experiment) -> Box<At> {
-        Box::new(match self {
+    fn at(self, experiment: &Experiment) -> At {
+        match self {
             Self::Block(index) => experiment.sweep.blocks[index].at.clone(),
             Self::Key(key) => {
                 let root = experiment.tree();
@@ -118,7 +118,7 @@ impl Place {
                 let node = root.get(&key).or_else(|| root.get(&path)).unwrap_or(root.root());
                 At { origin: node.origin.clone(), key }
             }
-        })
+        }
     }
 }
 
@@ -199,7 +199,7 @@ fn baseline(experiment: &Experiment, candidates: &[Candidate]) -> Result<usize, 
     position.ok_or_else(|| {
         let names = || candidates.iter().map(|candidate| candidate.name.as_str());
         Error::UnknownBaseline {
-            at: Place::Key("baseline").at(experiment),
+            at: Box::new(Place::Key("baseline").at(experiment)),
             name: wanted.clone(),
             near: nearest(wanted, names()),
             known: names().map(str::to_owned).collect(),

@@ -119,7 +119,9 @@ fn judge(
         let reason = format!("{so_far}, the most allowed; ±{target} was wanted");
         return (Vec::new(), SeedVerdict::AtLimit { reason });
     }
-    let next = (0..).find(|seed| !variant.seeds.contains(seed)).expect("seeds are finitely many");
+    let mut candidates = 0..=seeds as u64;
+    let next =
+        candidates.find(|seed| !variant.seeds.contains(seed)).expect("one more than there are");
     let reason = format!("{so_far}, ±{target} is wanted");
     (vec![next], SeedVerdict::More { reason })
 }

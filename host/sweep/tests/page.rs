@@ -1,4 +1,5 @@
 //! `experiments/SWEEPS.md` is true: every example on it means what stands below it.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::path::Path;
 

@@ -3,8 +3,15 @@
 //! The checks drive a plugin through the border only, so they need neither Burn nor the SDK and
 //! hold for plugins built by other means. A plugin crate runs them in one test:
 //!
-//! ```ignore
-//! #[test]
+//! ```
+//! # mod my_plugin {
+//! #     pub mod ablate_plugin_root {
+//! #         pub fn plugin() -> ablate_abi::v1::Plugin_Ref {
+//! #             unimplemented!()
+//! #         }
+//! #     }
+//! # }
+//! // A `#[test]` in the plugin's folder `tests`.
 //! fn conforms() {
 //!     ablate_conformance::assert_conforms(my_plugin::ablate_plugin_root::plugin());
 //! }

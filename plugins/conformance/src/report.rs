@@ -61,6 +61,20 @@ impl ComponentReport {
     }
 }
 
+impl ComponentReport {
+    /// What was found by checks that ended like this, once each, with their names.
+    fn told(&self, outcome: Outcome) -> Vec<(Vec<&str>, &str)> {
+        let mut told: Vec<(Vec<&str>, &str)> = Vec::new();
+        for check in self.checks.iter().filter(|check| check.outcome == outcome) {
+            match told.iter_mut().find(|(_, detail)| *detail == check.detail) {
+                Some((names, _)) => names.push(&check.name),
+                None => told.push((vec![&check.name], &check.detail)),
+            }
+        }
+        told
+    }
+}
+
 impl Report {
     /// Whether no check failed.
     pub fn passed(&self) -> bool {
@@ -110,13 +124,10 @@ impl fmt::Display for Report {
                 write!(f, " with {config}")?;
             }
             writeln!(f, ": {total} ({took:.1} s)")?;
-            for check in &component.checks {
-                let word = match check.outcome {
-                    Outcome::Passed => continue,
-                    Outcome::Failed => "FAILED ",
-                    Outcome::Skipped => "skipped",
-                };
-                writeln!(f, "    {word} {}: {}", check.name, check.detail)?;
+            for (word, outcome) in [("FAILED ", Outcome::Failed), ("skipped", Outcome::Skipped)] {
+                for (names, detail) in component.told(outcome) {
+                    writeln!(f, "    {word} {}: {detail}", names.join(", "))?;
+                }
             }
         }
         Ok(())
@@ -140,14 +151,15 @@ mod tests {
         assert!(report.passed());
         let config = serde_json::json!({ "window": 3 });
         report.add("block", "mean", Some(&config), check("shapes", Outcome::Failed, "wrong"));
+        report.add("block", "mean", Some(&config), check("seeds", Outcome::Failed, "wrong"));
         assert!(!report.passed());
         assert_eq!(
             report.to_string(),
-            "plugin `p` 1.0.0: 1 passed, 1 failed, 1 skipped\n\
+            "plugin `p` 1.0.0: 1 passed, 2 failed, 1 skipped\n\
              \x20 block `mean`: 1 passed, 1 skipped (0.5 s)\n\
              \x20   skipped saving: no parameters\n\
-             \x20 block `mean` with {\"window\":3}: 0 passed, 1 failed (0.2 s)\n\
-             \x20   FAILED  shapes: wrong\n"
+             \x20 block `mean` with {\"window\":3}: 0 passed, 2 failed (0.5 s)\n\
+             \x20   FAILED  shapes, seeds: wrong\n"
         );
         let text = serde_json::to_string(&report).expect("it is plain data");
         assert_eq!(serde_json::from_str::<Report>(&text).expect("the same data"), report);

@@ -15,7 +15,7 @@ const READINGS: usize = 6;
 /// Bytes that the cycles between two readings may keep.
 const GROWTH: u64 = 1 << 20;
 /// How long threads are watched.
-const BURST: Duration = Duration::from_secs(1);
+const BURST: Duration = Duration::from_millis(600);
 /// How long a check may take before it makes do with fewer cycles.
 const PATIENCE: Duration = Duration::from_mins(1);
 

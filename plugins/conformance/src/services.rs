@@ -27,6 +27,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What can be done about it.
+    pub fn hints(&self) -> Vec<String> {
+        vec!["`ablate plugins info` shows what a plugin says about itself".to_owned()]
+    }
+}
+
 /// The image number of plugins that are linked into this program.
 const LINKED_IMAGE: u64 = u64::MAX;
 

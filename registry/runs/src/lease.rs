@@ -3,7 +3,10 @@
 //! An OS file lock decides within one machine. Not every network file system carries locks from one machine to another:
 //! there the lease of another machine counts as long as it is young.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fs_err as fs;
@@ -84,15 +87,14 @@ pub(crate) fn write(path: &Path, lease: &Lease) -> Result<(), Error> {
 }
 
 /// The identities of all trials with a lease, whether it counts or not.
-pub(crate) fn identities(trials: &Path) -> Result<Vec<String>, Error> {
-    let mut identities = Vec::new();
+pub(crate) fn identities(trials: &Path) -> Result<BTreeSet<String>, Error> {
+    let mut identities = BTreeSet::new();
     if !trials.exists() {
         return Ok(identities);
     }
     for entry in fs::read_dir(trials)? {
         let name = entry?.file_name();
         let identity = name.to_str().and_then(|name| name.strip_suffix(ENDING));
-        let identity = identity.filter(|name| durable::check_name("identity", name).is_ok());
         identities.extend(identity.map(ToOwned::to_owned));
     }
     Ok(identities)

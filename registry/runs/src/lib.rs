@@ -1,13 +1,16 @@
 //! The store of runs: one folder per run, which is the truth, and a SQLite index over the folders.
 //!
 //! ```text
-//! HOME/runs/<run id>/       spec.json  manifest.json  measurements.jsonl  log.txt  checkpoints/  artifacts/  result.json
-//! HOME/trials/<identity>.lock   held by the process that runs the trial
-//! HOME/index.sqlite             made anew from the run folders whenever it is missing or damaged
+//! HOME/runs/<run id>/       spec.json  manifest.json  measurements.jsonl  attempts/  checkpoints/  artifacts/
+//!                           result.json once it has ended, mark.json while it is marked
+//! HOME/trials/<identity>    .lock held by the process that runs the trial, .lease with how far it is
+//! HOME/sweeps/<experiment>/ the sweeps that were planned
+//! HOME/index.sqlite         made anew from the run folders whenever it is missing or damaged
 //! ```
 //!
 //! A run is finished when its `result.json` is there, which an atomic rename puts in place. A run without one is
-//! running while somebody holds the lock of its trial, and lost otherwise. Times are UTC.
+//! running while somebody holds the lock of its trial, and lost otherwise. A trial has one run and several attempts at
+//! it, until that is done: [`TrialState`] has the table. Times are UTC.
 //!
 //! ```
 //! use ablate_runs::{Filter, Measurement, NewRun, Outcome, Status, Store};

@@ -22,6 +22,9 @@ use crate::{
 /// How many runs an error lists.
 const LISTED: usize = 5;
 
+/// Up to so many trials are looked at one by one.
+const FEW: usize = 256;
+
 /// All runs under one home folder. Cheap to clone; any number of processes may use the same home.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -40,12 +43,23 @@ struct Shared {
 }
 
 impl Store {
-    /// Opens the store under `home`, making what is not there yet.
+    /// Opens the store under `home`, making what is not there yet, and brings the index up to date with the folders.
     ///
     /// A home that cannot be written is opened for reading: what reads works, what writes says
     /// [`Error::ReadOnly`].
     pub fn open(home: impl Into<PathBuf>) -> Result<Self, Error> {
-        let home = home.into();
+        Self::new(home.into(), true)
+    }
+
+    /// Opens the store under `home` for a child of a process that has just opened it: takes the index as it is.
+    ///
+    /// Comparing thousands of folders with the index takes some milliseconds, which every trial would pay. Only a run
+    /// whose process died between making its folder and telling the index is not seen before the next [`Store::open`].
+    pub fn attach(home: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::new(home.into(), false)
+    }
+
+    fn new(home: PathBuf, reconcile: bool) -> Result<Self, Error> {
         let (runs, trials, sweeps) = (home.join("runs"), home.join("trials"), home.join("sweeps"));
         let index = Index::new(&home);
         let made = fs::create_dir_all(&runs)
@@ -53,11 +67,11 @@ impl Store {
             .map_err(Error::from)
             .and_then(|()| index.probe());
         let opened = match made {
-            Ok(()) => index.reconcile().map(|()| index),
-            Err(error) => Err(error),
+            Ok(()) if reconcile => index.reconcile(),
+            other => other,
         };
         let (index, read_only) = match opened {
-            Ok(index) => (index, false),
+            Ok(()) => (index, false),
             // Also a full disk must not keep anybody from looking.
             Err(error) if runs.is_dir() && (error.is_read_only() || error.is_full()) => {
                 let index = Index::in_memory(&home)?;
@@ -205,7 +219,7 @@ impl Store {
         };
         let mut entries = self.healed(|index| index.select(&selection))?;
         if let Some(status) = by_claim {
-            let running = self.running()?;
+            let running = self.running(&entries)?;
             let wanted = status == Status::Running;
             entries.retain(|entry| running.contains_key(&entry.id) == wanted);
             entries.truncate(filter.limit.unwrap_or(usize::MAX));
@@ -258,6 +272,11 @@ impl Store {
         sweeps::record(&self.shared.sweeps, record)
     }
 
+    /// The file of the last sweep of an experiment.
+    pub fn last_sweep_file(&self, experiment: &str) -> Result<Option<PathBuf>, Error> {
+        sweeps::last_file(&self.shared.sweeps, experiment)
+    }
+
     /// The sweep of an experiment that was recorded last.
     pub fn last_sweep(&self, experiment: &str) -> Result<Option<SweepRecord>, Error> {
         sweeps::last(&self.shared.sweeps, experiment)
@@ -296,20 +315,25 @@ impl Store {
         }
     }
 
-    /// The unfinished runs that somebody is working on, by trial: the one that the lease names, else the newest.
-    fn running(&self) -> Result<BTreeMap<RunId, Option<Lease>>, Error> {
+    /// The unfinished ones among these that somebody is working on: of a claimed trial the run that its lease names,
+    /// else the newest.
+    fn running(&self, entries: &[Entry]) -> Result<BTreeMap<RunId, Option<Lease>>, Error> {
         let trials = &self.shared.trials;
+        let open = entries.iter().filter(|entry| entry.end.is_none());
+        let mut identities: BTreeSet<&str> = open.map(|entry| entry.identity.as_str()).collect();
+        if identities.len() > FEW {
+            // One look at the folder instead of one at each trial.
+            let leases = lease::identities(trials)?;
+            identities.retain(|identity| leases.contains(*identity));
+        }
         let mut running = BTreeMap::new();
-        for identity in lease::identities(trials)? {
-            if !claim::is_held(trials, &identity)? {
-                continue;
+        for identity in identities {
+            let Some(lease) = lease::read(trials, identity) else { continue };
+            if claim::is_held(trials, identity)? {
+                let run =
+                    lease.run.map_or_else(|| self.newest(identity, Ends::Open), |r| Ok(Some(r)));
+                running.extend(run?.map(|run| (run, Some(lease))));
             }
-            let lease = lease::read(trials, &identity);
-            let run = match lease.as_ref().and_then(|lease| lease.run) {
-                Some(run) => Some(run),
-                None => self.newest(&identity, Ends::Open)?,
-            };
-            running.extend(run.map(|run| (run, lease)));
         }
         Ok(running)
     }
@@ -360,7 +384,7 @@ impl Store {
 
     fn summaries(&self, entries: Vec<Entry>) -> Result<Vec<RunSummary>, Error> {
         let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
-        let mut running = self.running()?;
+        let mut running = self.running(&entries)?;
         let shorts = self.index().shorten(&ids)?;
         let summary = |(entry, short)| summary(entry, short, &mut running);
         Ok(entries.into_iter().zip(shorts).map(summary).collect())

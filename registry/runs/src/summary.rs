@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Lease, Mark, RunId, Status, rows::Entry};
 
@@ -23,7 +23,7 @@ pub struct Filter {
 }
 
 /// One line of the list of runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// The full id.
     pub id: RunId,

@@ -48,6 +48,11 @@ pub(crate) fn record(sweeps: &Path, record: &SweepRecord) -> Result<bool, Error>
     Ok(true)
 }
 
+/// The file of the sweep of an experiment that was planned last.
+pub(crate) fn last_file(sweeps: &Path, experiment: &str) -> Result<Option<PathBuf>, Error> {
+    Ok(files(&sweeps.join(folder_name(experiment)))?.pop())
+}
+
 /// The sweep of an experiment that was planned last.
 pub(crate) fn last(sweeps: &Path, experiment: &str) -> Result<Option<SweepRecord>, Error> {
     for file in files(&sweeps.join(folder_name(experiment)))?.iter().rev() {

@@ -220,6 +220,23 @@ fn a_deleted_run_folder_leaves_the_index() {
 }
 
 #[test]
+fn a_child_takes_the_index_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::attach(home.path()).unwrap();
+    fill(&store);
+    let index = home.path().join("index.sqlite");
+    drop(store);
+    let before = fs_err::read(&index).unwrap();
+    create(&Store::attach(home.path()).unwrap(), 3).unwrap();
+    // The index as a process leaves it that dies before it has told of the fourth run.
+    fs_err::write(&index, before).unwrap();
+    let count = |store: &Store| store.runs(&Filter::default()).unwrap().len();
+    assert_eq!(count(&Store::attach(home.path()).unwrap()), 3);
+    assert_eq!(count(&Store::open(home.path()).unwrap()), 4);
+    assert_eq!(count(&Store::attach(home.path()).unwrap()), 4);
+}
+
+#[test]
 fn folders_that_are_no_runs_are_reported_and_left_alone() {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open(home.path()).unwrap();

@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "host/report",
             "host/sweep",
             "host/train",
+            "plugins/conformance",
             "registry/catalog",
             "registry/runs",
         ],

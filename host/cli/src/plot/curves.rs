@@ -17,6 +17,15 @@ struct Series {
     runs: HashMap<RunId, Vec<(f64, f64)>>,
 }
 
+impl Series {
+    /// Whether there is more than one point.
+    fn is_curve(&self) -> bool {
+        let mut places = self.runs.values().flatten().map(|(x, _)| *x);
+        let first = places.next();
+        places.any(|x| Some(x) != first)
+    }
+}
+
 /// One picture per metric and split: what the experiment measures on `train` and `valid`, or what was asked for.
 pub(super) fn curves(
     subject: &Subject<'_>,
@@ -102,13 +111,17 @@ fn wanted(
         if !arguments.split.is_empty() {
             return arguments.split.clone();
         }
-        let measured = series.keys().filter(|(metric, _)| metric == name);
-        let measured: Vec<String> = measured.map(|(_, split)| split.clone()).collect();
+        let of = |split: &String| series.get(&(name.to_owned(), split.clone()));
         let learning = ["train".to_owned(), "valid".to_owned()];
-        let during: Vec<String> =
-            learning.into_iter().filter(|split| measured.contains(split)).collect();
+        let curves: Vec<String> =
+            learning.into_iter().filter(|split| of(split).is_some_and(Series::is_curve)).collect();
+        if !curves.is_empty() {
+            return curves;
+        }
         // What is measured at the end only is no curve, but better than nothing.
-        if during.is_empty() { measured } else { during }
+        let measured = || series.keys().filter(|(metric, _)| metric == name);
+        let valid = measured().find(|(_, split)| split == "valid").or(measured().next());
+        valid.map(|(_, split)| split.clone()).into_iter().collect()
     };
     let all = names
         .iter()

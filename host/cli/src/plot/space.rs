@@ -5,7 +5,7 @@ use ablate_config::nearest;
 use ablate_report::{SpecKeys, differing_keys, spec_keys};
 use ablate_runs::VariantRecord;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A line needs so many points to be worth a picture, a grid so many cells.
 const POINTS: usize = 3;
@@ -16,6 +16,8 @@ pub(super) struct Space {
     keys: Vec<SpecKeys>,
     /// In which keys each differs from that one.
     differences: Vec<Vec<String>>,
+    /// Whether one before says the same under another name.
+    again: Vec<bool>,
 }
 
 impl Space {
@@ -25,7 +27,13 @@ impl Space {
             keys.get(from).map(|from| differing_keys(from, other)).unwrap_or_default()
         };
         let differences = keys.iter().map(differ).collect();
-        Self { keys, differences }
+        let mut known: HashSet<String> = HashSet::new();
+        // The one that is looked from is known first, wherever it stands.
+        let text = |keys: &SpecKeys| format!("{keys:?}");
+        known.extend(keys.get(from).map(text));
+        let again = |(index, keys)| !known.insert(text(keys)) && index != from;
+        let again = keys.iter().enumerate().map(again).collect();
+        Self { keys, differences, again }
     }
 
     /// All keys in which any variant differs, in the order of the variants.
@@ -61,10 +69,11 @@ impl Space {
         Err(failure.hint(format!("they differ in `{}`", varying.join("`, `"))))
     }
 
-    /// The variants that differ in nothing but these keys.
+    /// The variants that differ in nothing but these keys, each point once.
     pub(super) fn members(&self, keys: &[&String]) -> Vec<usize> {
         let within = |differences: &Vec<String>| differences.iter().all(|key| keys.contains(&key));
-        (0..self.keys.len()).filter(|index| within(&self.differences[*index])).collect()
+        let own = |index: &usize| !self.again[*index] && within(&self.differences[*index]);
+        (0..self.keys.len()).filter(own).collect()
     }
 
     pub(super) fn value(&self, key: &str, member: usize) -> Option<&Value> {
@@ -126,8 +135,7 @@ impl Space {
     }
 
     fn distinct(&self, key: &str, members: &[usize]) -> usize {
-        let mut values: BTreeMap<String, ()> = BTreeMap::new();
-        values.extend(members.iter().map(|member| (self.text(key, *member), ())));
+        let values: HashSet<String> = members.iter().map(|m| self.text(key, *m)).collect();
         values.len()
     }
 }
@@ -165,6 +173,8 @@ mod tests {
             points.extend([0.5, 1.0].map(|width| (levels, width, "mean")));
         }
         points.push((1, 0.5, "max"));
+        // The first one again, under another name.
+        points.push((1, 0.5, "mean"));
         let grid = space(&points);
         assert_eq!(grid.grid(), Some(levels_and_width()));
         let (levels, width) = levels_and_width();

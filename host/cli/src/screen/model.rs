@@ -131,7 +131,8 @@ impl Model {
     pub(super) fn trial(&self, event: &TrialEvent<'_>) -> Option<Trial> {
         match *event {
             TrialEvent::Started { variant, seed, .. }
-            | TrialEvent::ElsewhereDone { variant, seed, .. } => {
+            | TrialEvent::ElsewhereDone { variant, seed, .. }
+            | TrialEvent::Pruned { variant, seed, .. } => {
                 let known = variant < self.variants.len();
                 known.then_some(Trial { variant, seed, since: Duration::ZERO })
             }
@@ -141,8 +142,8 @@ impl Model {
             | TrialEvent::Done { job, .. }
             | TrialEvent::Failed { job, .. }
             | TrialEvent::Stopped { job, .. }
-            | TrialEvent::Elsewhere { job }
-            | TrialEvent::Pruned { job, .. } => {
+            | TrialEvent::Paused { job, .. }
+            | TrialEvent::Elsewhere { job } => {
                 let Running { variant, seed, since, .. } = *self.running.get(&job)?;
                 Some(Trial { variant, seed, since })
             }
@@ -183,15 +184,14 @@ impl Model {
                 variant.failed += usize::from(retry.is_none());
                 variant.troubles.insert(trial.seed, Trouble { class: class.to_owned(), retry });
             }
-            TrialEvent::Stopped { job, .. } => drop(self.running.remove(&job)),
+            TrialEvent::Stopped { job, .. } | TrialEvent::Paused { job, .. } => {
+                drop(self.running.remove(&job));
+            }
             TrialEvent::Elsewhere { job } => {
                 self.running.remove(&job);
                 self.variants[trial.variant].elsewhere.insert(trial.seed);
             }
-            TrialEvent::Pruned { job, .. } => {
-                self.running.remove(&job);
-                self.variants[trial.variant].pruned += 1;
-            }
+            TrialEvent::Pruned { .. } => self.variants[trial.variant].pruned += 1,
         }
         if !matches!(event, TrialEvent::Step { .. } | TrialEvent::Measured { .. }) {
             self.variants[trial.variant].changed = now;

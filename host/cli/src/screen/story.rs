@@ -74,6 +74,10 @@ pub(super) fn lines(
             let wall = took(now.saturating_sub(trial.since));
             vec![says("stopped", Ink::Busy, &[&wall, run])]
         }
+        TrialEvent::Paused { epoch, run, .. } => {
+            let wall = took(now.saturating_sub(trial.since));
+            vec![says("paused", Ink::Busy, &[&wall, &format!("after epoch {epoch}"), run])]
+        }
         TrialEvent::Elsewhere { .. } => {
             vec![says("skipped", Ink::Faint, &["another process runs it"])]
         }

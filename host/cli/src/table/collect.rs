@@ -29,7 +29,7 @@ pub(crate) fn collect(
         experiment: record.experiment.clone(),
         baseline: layout.rows[layout.baseline].clone(),
         variants: layout.rows.clone(),
-        seeds: source.seeds.clone(),
+        seeds: seeds(source, &found),
         cells: cells(&found, &columns, &layout),
         metrics: columns,
         sequential: source.sequential.clone(),
@@ -65,6 +65,15 @@ pub(crate) fn collect(
         }
     }
     Ok(input)
+}
+
+/// The seeds of the table: those that every variant should have, and those that were added.
+fn seeds(source: &Source, found: &Found<'_>) -> Vec<u64> {
+    let done = found.done.iter().map(|(trial, _, _)| trial.seed);
+    let begun = found.unfinished.iter().filter(|(_, _, run)| run.is_some());
+    let used: HashSet<u64> = done.chain(begun.map(|(trial, _, _)| trial.seed)).collect();
+    let all = source.seeds.iter().copied();
+    all.filter(|seed| source.is_wanted(*seed) || used.contains(seed)).collect()
 }
 
 /// The place of a variant: its row and its group of columns.

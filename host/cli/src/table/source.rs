@@ -26,7 +26,7 @@ pub(crate) struct Source {
 impl Source {
     /// The experiment at a path; where there is none, the sweep that was recorded under that name.
     pub(crate) fn open(typed: &ExperimentArguments) -> Result<(Self, Store), Failure> {
-        if typed.experiment.exists() {
+        if typed.experiment.exists() && !workplace::is_bundle() {
             let plan = plan(typed, Scope::default())?;
             let store = Store::open(&plan.workplace.home)?;
             return Ok((Self::of_plan(&plan), store));
@@ -49,10 +49,10 @@ impl Source {
     /// An experiment as it is planned now.
     pub(crate) fn of_plan(plan: &Plan) -> Self {
         let mut record = plan.record();
-        let mut sequential = None;
+        let mut rule_of_seeds = None;
         if let Seeds::Sequential(rule) = &plan.experiment.sweep.seeds {
-            sequential = Some(SequentialSeeds {
-                half_width: rule.until_ci_half_width,
+            rule_of_seeds = Some(SequentialSeeds {
+                half_width: Some(rule.until_ci_half_width),
                 max: rule.max as usize,
             });
             record.trials = plan
@@ -69,7 +69,7 @@ impl Source {
                 })
                 .collect();
         }
-        Self { sequential, ..Self::of_record(record) }
+        Self { sequential: rule_of_seeds, ..Self::of_record(record) }
     }
 
     fn of_record(record: SweepRecord) -> Self {
@@ -78,7 +78,10 @@ impl Source {
         let added: BTreeSet<u64> =
             record.trials.iter().map(|trial| trial.seed).filter(|s| !known.contains(s)).collect();
         seeds.extend(added);
-        Self { record, seeds, sequential: None, named: true }
+        // Where not every variant has every seed, seeds were added one by one.
+        let whole = record.trials.len() == record.variants.len() * seeds.len();
+        let sequential = (!whole).then_some(SequentialSeeds { half_width: None, max: seeds.len() });
+        Self { record, seeds, sequential, named: true }
     }
 
     /// Whether every variant should have this seed.

@@ -37,7 +37,7 @@ pub struct Block {
 pub(super) fn blocks(section: &Section<'_>) -> Result<Vec<Block>, Error> {
     let mut blocks = Vec::new();
     if let Some(key) = BLOCK.into_iter().find(|key| stated(section, key).is_some()) {
-        blocks.extend(block(section, section.at_key(key))?);
+        blocks.extend(block(section, *section.at_key(key))?);
     }
     let Some(node) = stated(section, "concat") else { return Ok(blocks) };
     let path = section.path("concat");
@@ -54,7 +54,7 @@ pub(super) fn blocks(section: &Section<'_>) -> Result<Vec<Block>, Error> {
             });
         }
         let section = Section::open(Some(item), path, &item.origin, &BLOCK)?;
-        let Some(block) = block(&section, section.at())? else {
+        let Some(block) = block(&section, *section.at())? else {
             let problem = "a block needs `grid`, `zip` or `random`".to_owned();
             return Err(Error::Misplaced { at: section.at(), problem });
         };
@@ -64,7 +64,7 @@ pub(super) fn blocks(section: &Section<'_>) -> Result<Vec<Block>, Error> {
 }
 
 /// The block that a table describes; `None` where it has no axes.
-fn block(section: &Section<'_>, at: Box<At>) -> Result<Option<Block>, Error> {
+fn block(section: &Section<'_>, at: At) -> Result<Option<Block>, Error> {
     let grid = read(section, "grid", true)?;
     let zip = read(section, "zip", false)?;
     let random = random(section)?;
@@ -84,7 +84,7 @@ fn block(section: &Section<'_>, at: Box<At>) -> Result<Option<Block>, Error> {
     if seen.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Block { at: *at, grid, zip, random }))
+    Ok(Some(Block { at, grid, zip, random }))
 }
 
 fn refuse_unequal(section: &Section<'_>, zip: &[Axis]) -> Result<(), Error> {

@@ -343,7 +343,7 @@ fn trials_are_retried_by_the_class_of_their_failure() {
 fn limits_are_written_with_units() {
     let sweep =
         sweep("[sweep]\ntrial_timeout = \"1h30m\"\nstall_timeout = 90\ntrial_memory = \"4GiB\"\n");
-    assert_eq!(sweep.trial_timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(sweep.trial_timeout, Some(Duration::from_mins(90)));
     assert_eq!(sweep.stall_timeout, Some(Duration::from_secs(90)));
     assert_eq!(sweep.trial_memory, Some(4 << 30));
     refused(

@@ -130,7 +130,8 @@ impl Sheet {
     /// From a value to its column on the sheet, by the labels of the horizontal axis.
     pub(crate) fn columns(&self) -> impl Fn(f64) -> f64 + use<> {
         let labels = self.texts.iter().filter(|text| text.anchor == "middle");
-        let marks: Vec<_> = labels.filter_map(|text| Some((number(&text.words)?, text.x))).collect();
+        let marks: Vec<_> =
+            labels.filter_map(|text| Some((number(&text.words)?, text.x))).collect();
         linear(&marks)
     }
 }

@@ -137,6 +137,7 @@ proptest! {
         let halving = Halving::new(&spec(1, reduction as u64), (reduction as u64).pow(3), true);
         let rungs = halving.rungs().len();
         prop_assert_eq!(rungs, 4);
+        let below_last: Vec<usize> = (0..rungs - 1).collect();
         let mut contenders = vec![unstarted(); values.len()];
         let mut paper = Paper::default();
         paper.reported.resize(rungs, Vec::new());
@@ -145,9 +146,9 @@ proptest! {
         let mut picks = picks.into_iter();
         loop {
             let verdicts = halving.decide(&contenders);
-            for rung in 0..rungs - 1 {
-                let theirs =
-                    paper.promotable(rung, |index| f64::from(values[index][rung]), reduction);
+            for &rung in &below_last {
+                let value = |index: usize| f64::from(values[index][rung]);
+                let theirs = paper.promotable(rung, value, reduction);
                 let ours = runs(&verdicts, rung + 1);
                 for index in &theirs {
                     prop_assert!(!stopped.contains(index), "{index} was stopped too early");

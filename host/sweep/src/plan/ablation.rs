@@ -31,9 +31,9 @@ pub(super) fn removals(sweep: &Sweep, remover: &Remover) -> Result<Vec<Candidate
     for present in 0..sweep.add_one_in.len() {
         let (present, absent) = sweep.add_one_in.split_at(present);
         let keys = present.iter().map(|removal| removal.key.clone()).collect();
-        let name: String =
+        let present: Vec<String> =
             present.iter().map(|removal| format!("+{}", names.of(&removal.key))).collect();
-        let name = if name.is_empty() { "none".to_owned() } else { name };
+        let name = if present.is_empty() { "none".to_owned() } else { present.concat() };
         let absent: Vec<&Removal> = absent.iter().collect();
         let form = Form::AddOneIn { present: keys };
         candidates.push(without(remover, name, &absent, form, "add_one_in")?);

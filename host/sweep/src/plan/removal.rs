@@ -68,8 +68,7 @@ impl Remover {
             });
         }
         let mut set = Vec::new();
-        let mut lists: BTreeMap<&KeyPath, (&[Node], &Origin, Vec<(usize, Option<&Node>)>)> =
-            BTreeMap::new();
+        let mut lists: BTreeMap<&KeyPath, Shortened<'_>> = BTreeMap::new();
         for removal in removals {
             // What lies inside something that is removed goes with it.
             if removals.iter().any(|outer| lies_inside(&removal.key, &outer.key)) {
@@ -78,22 +77,34 @@ impl Remover {
             match &self.known[&removal.key] {
                 Taken::Set(entries) => set.extend(entries.iter().cloned()),
                 Taken::Item { list, items, index, instead, origin } => {
-                    let entry = lists.entry(list).or_insert((items, origin, Vec::new()));
-                    entry.2.push((*index, instead.as_ref()));
+                    let new = Shortened { items, origin, removed: Vec::new() };
+                    let shortened = lists.entry(list).or_insert(new);
+                    shortened.removed.push((*index, instead.as_ref()));
                 }
             }
         }
-        for (list, (items, origin, removed)) in lists {
-            let kept = items.iter().enumerate().filter_map(|(index, item)| {
-                match removed.iter().find(|(removed, _)| *removed == index) {
-                    Some((_, instead)) => instead.cloned(),
-                    None => Some(item.clone()),
-                }
-            });
-            let data = Data::List(kept.collect());
-            set.push((list.clone(), Node { data, origin: origin.clone() }));
-        }
+        set.extend(lists.into_iter().map(|(list, shortened)| (list.clone(), shortened.node())));
         Ok(set)
+    }
+}
+
+/// A list of blocks without some of its items.
+struct Shortened<'a> {
+    items: &'a [Node],
+    origin: &'a Origin,
+    /// Which, and what stands there instead.
+    removed: Vec<(usize, Option<&'a Node>)>,
+}
+
+impl Shortened<'_> {
+    fn node(&self) -> Node {
+        let kept = self.items.iter().enumerate().filter_map(|(index, item)| {
+            match self.removed.iter().find(|(removed, _)| *removed == index) {
+                Some((_, instead)) => instead.cloned(),
+                None => Some(item.clone()),
+            }
+        });
+        Node { data: Data::List(kept.collect()), origin: self.origin.clone() }
     }
 }
 

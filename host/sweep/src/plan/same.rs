@@ -92,7 +92,7 @@ impl<'a> Chosen<'a> {
         let again = kept.iter().find(|(index, _)| !seen.insert(&self.candidates[*index].name));
         if let Some((index, _)) = again {
             let candidate = &self.candidates[*index];
-            let at = candidate.place.at(self.experiment);
+            let at = Box::new(candidate.place.at(self.experiment));
             return Err(Error::DuplicateVariant { at, name: candidate.name.clone() });
         }
         Ok((kept, self.instead.get(&baseline).copied().unwrap_or(baseline)))

@@ -156,7 +156,8 @@ fn other_processes_and_trials_that_were_given_up_are_told() {
         TrialEvent::Elsewhere { job: 5 },
         start(6, 2, 2),
         TrialEvent::Step { job: 6, epoch: 1, epochs, step, steps, loss: f64::NAN },
-        TrialEvent::Pruned { job: 4, epoch: 3, text: "" },
+        TrialEvent::Paused { job: 4, epoch: 3, run: "" },
+        TrialEvent::Pruned { variant: 2, seed: 1, epoch: 3, text: "" },
     ] {
         model.apply(&event, second(40));
     }

@@ -79,7 +79,10 @@ fn trials_are_counted_once_whatever_their_way() {
     assert_eq!(counts(&model), (1, 1, 1, 0));
     model.apply(&done(0, 2.0, 2), second(2));
     model.apply(&start(3, 1, 1, 1), second(2));
-    model.apply(&TrialEvent::Pruned { job: 3, epoch: 1, text: "" }, second(3));
+    model.apply(&TrialEvent::Paused { job: 3, epoch: 1, run: "" }, second(3));
+    assert_eq!(counts(&model), (2, 0, 1, 0));
+    let pruned = TrialEvent::Pruned { variant: 1, seed: 1, epoch: 1, text: "" };
+    model.apply(&pruned, second(3));
     assert_eq!((counts(&model), model.variants[1].over()), ((2, 0, 1, 1), 2));
     model.apply(&start(4, 1, 2, 1), second(3));
     model.apply(&TrialEvent::Elsewhere { job: 4 }, second(3));

@@ -142,10 +142,13 @@ fn trials_that_end_otherwise() {
     let elsewhere = TrialEvent::ElsewhereDone { variant: 2, seed: 1, value: Some(0.5) };
     let done = "done    x seed 1                 in another process  utilization 0.500";
     check(&[elsewhere], &[done], &[&format!("{done}  4/6")]);
-    let start = TrialEvent::Started { job: 0, variant: 2, seed: 0, attempt: 1, pid: 1 };
-    let pruned = TrialEvent::Pruned { job: 0, epoch: 3, text: "7th of 8 at epoch 3" };
+    let paused = TrialEvent::Paused { job: 0, epoch: 3, run: "0199" };
+    let waits = "paused  mean seed 1                70.0 s  after epoch 3  0199";
+    check(&[START, paused], &[waits], &[waits]);
+    let text = "7th of 8 at epoch 3";
+    let pruned = TrialEvent::Pruned { variant: 2, seed: 0, epoch: 3, text };
     let line = "pruned  x seed 0                 after epoch 3  7th of 8 at epoch 3";
-    check(&[start, pruned], &[line], &[line]);
+    check(&[pruned], &[line], &[line]);
 }
 
 #[test]

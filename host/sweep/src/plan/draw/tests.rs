@@ -109,7 +109,7 @@ fn integers_have_the_shares_that_they_should() {
         (1..=8).map(|k| ((f64::from(k) + 0.5) / (f64::from(k) - 0.5)).ln() / whole).collect();
     check_counts(&log, &shares);
     let extremes = numbers(Distribution::IntUniform { low: -(1 << 53), high: 1 << 53 });
-    check(extremes, |x| (x / (1_u64 << 53) as f64 + 1.0) / 2.0);
+    check(extremes, |x| f64::midpoint(x / (1_u64 << 53) as f64, 1.0));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn numbers_have_four_digits() {
     for (value, span, expected) in [
         (0.000_314_159, 1.0, 0.000_314_2),
         (123_456.0, 1e6, 123_500.0),
-        (1000.123_45, 0.5, 1000.1235),
+        (1_000.123_45, 0.5, 1_000.123_5),
         (-0.098_765, 2.0, -0.098_77),
         (0.0, 1.0, 0.0),
         (9.999_96, 100.0, 10.0),
