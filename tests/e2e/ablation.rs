@@ -75,7 +75,7 @@ fn says_what_cannot_be_taken_away() {
 #[test]
 fn what_the_sweep_language_is_tested_with_is_what_the_plugins_say() {
     let place = Place::new();
-    place.ablate(&["plugins", "list"]).expect(0);
+    place.ablate(&["describe", "pooling"]).expect(0);
     let cache = fs_err::read(place.path("home/cache/plugins/descriptions.json")).unwrap();
     let cache: Value = serde_json::from_slice(&cache).unwrap();
     let plugins = cache["descriptions"].as_object().unwrap();

@@ -56,7 +56,8 @@ fn a_crash_an_exit_and_a_hang_are_failed_checks_and_the_others_still_run() {
     assert_eq!(shapes("hang"), ("failed", text));
     assert_eq!(found(&report, "misbehaving", &how("exit"), "config").0, "passed");
     // The checks behind the crash.
-    assert_eq!(found(&report, "misbehaving", &how("abort"), "misuse").0, "failed");
+    assert_eq!(found(&report, "misbehaving", &how("abort"), "misuse").0, "passed");
+    assert_eq!(found(&report, "misbehaving", &how("abort"), "threads").0, "failed");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn unreadable_recordings_are_named_and_counted_and_may_be_left_out() {
     skipped.says_line(&format!("[TIME] speech: left out: {what}"));
     for run in place.runs() {
         assert_eq!(run.manifest()["dataset"]["prepared"]["skipped"], 2);
-        let log = fs_err::read_to_string(run.folder.join("log.txt")).unwrap();
+        let log = fs_err::read_to_string(run.folder.join("attempts/001/log.txt")).unwrap();
         assert!(log.contains("warning: speech: left out: 2 of 14 audio files"), "{log}");
         assert!(log.lines().last().unwrap().contains(" finished after step "), "{log}");
     }

@@ -20,7 +20,7 @@ fn place(how: &str) -> Place {
 /// Sweeps, checks that the other variant stands in the table, and gives the block of lines about
 /// the first failed trial.
 fn sweep(place: &Place) -> (Answer, String) {
-    let answer = place.ablate(&["sweep", "pooling"]).expect(1);
+    let answer = place.ablate(&["sweep", "pooling", "sweep.retry=false"]).expect(1);
     assert!(answer.stdout.starts_with("pooling: 2 variants × 2 seeds, incomplete"));
     assert_eq!(answer.stderr.matches("done    attentive seed").count(), 2, "{}", answer.stderr);
     assert_eq!(answer.stderr.matches("failed  bad seed").count(), 2, "{}", answer.stderr);
@@ -51,11 +51,12 @@ fn shown(place: &Place) -> (String, Value) {
 }
 
 #[track_caller]
-fn check(how: &str, message: &str, hints: &[&str]) {
+fn check(how: &str, class: &str, message: &str, hints: &[&str]) {
     let place = place(how);
     let (answer, block) = sweep(&place);
-    let mut lines = vec!["[TIME] failed  bad seed 0 [TOOK]".to_owned(), message.to_owned()];
+    let mut lines = vec![format!("[TIME] failed  bad seed 0 [TOOK]  {class}"), message.to_owned()];
     lines.extend(hints.iter().map(|hint| format!("hint: {hint}")));
+    lines.push("log: [PLACE]/home/runs/[RUN]/attempts/001/log.txt".to_owned());
     lines.push("ablate show [RUN]".to_owned());
     let expected = lines.join("\n        ");
     assert!(block == expected, "expected:\n{expected}\nfound:\n{block}");
@@ -66,6 +67,7 @@ fn check(how: &str, message: &str, hints: &[&str]) {
     assert!(text.contains("status     failed\n"), "{text}");
     assert!(text.contains(&format!("error      {message}\n")), "{text}");
     assert_eq!(json["status"], "failed");
+    assert_eq!(json["result"]["error"]["kind"], class);
     assert_eq!(json["result"]["error"]["message"], message);
     assert_eq!(json["result"]["error"]["hints"].as_array().unwrap().len(), hints.len());
 }
@@ -74,6 +76,7 @@ fn check(how: &str, message: &str, hints: &[&str]) {
 fn nan_in_an_output_names_component_tensor_and_step() {
     check(
         "nan",
+        "not-finite",
         "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: \
          `model.pooling` (`misbehaving`): output `pooled` holds NaN at [0, 0, 0] in step 4 (64 of \
          64 values)",
@@ -86,6 +89,7 @@ fn nan_in_a_gradient_names_component_and_step() {
     // 4 items of 38 frames of 16 numbers.
     check(
         "nan-gradient",
+        "not-finite",
         "`model` (`rqvae`) failed to compute the gradients of step 4: `model.pooling` \
          (`misbehaving`): the gradient of input `features` holds NaN at [0, 0, 0] in step 4 (2432 \
          of 2432 values)",
@@ -97,6 +101,7 @@ fn nan_in_a_gradient_names_component_and_step() {
 fn an_output_of_another_shape_than_the_contract_says_is_named() {
     check(
         "shape",
+        "contract",
         "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: \
          `model.pooling` (`misbehaving`): output `pooled` is f32[4, 1, 32], its contract says \
          `pooled: f32[B, 1, 16]`",
@@ -108,6 +113,7 @@ fn an_output_of_another_shape_than_the_contract_says_is_named() {
 fn a_panic_loses_one_trial() {
     check(
         "panic",
+        "panic",
         "`model` (`rqvae`) failed to compute step 4: in the block of slot `pooling`: the \
          misbehaving block panicked",
         &["it panicked at [FIXTURE]"],
@@ -116,12 +122,13 @@ fn a_panic_loses_one_trial() {
 
 #[test]
 fn an_abort_is_named_by_its_signal() {
-    check("abort", "the process of the trial ended with signal 6 (SIGABRT) in training", &[]);
+    let message = "the process of the trial ended with signal 6 (SIGABRT) in training";
+    check("abort", "signal", message, &[]);
 }
 
 #[test]
 fn leaving_with_success_in_the_middle_is_a_failure() {
-    check("exit", "the process of the trial ended with exit code 0 in training", &[]);
+    check("exit", "other", "the process of the trial ended with exit code 0 in training", &[]);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use fs_err as fs;
 /// `N done, M to run` of a sweep.
 #[track_caller]
 fn planned(stderr: &str) -> &str {
-    let line = stderr.lines().next().unwrap();
-    let (_, counts) = line.split_once(" trials, ").unwrap_or_else(|| panic!("{stderr}"));
+    let line = stderr.lines().find(|line| line.contains(" trials, "));
+    let (_, counts) = line.and_then(|line| line.split_once(" trials, ")).unwrap_or_else(|| {
+        panic!("{stderr}");
+    });
     counts.split(" (").next().unwrap()
 }
 

@@ -6,6 +6,7 @@ mod check_plugin;
 mod data;
 mod describe;
 mod errors;
+mod export;
 mod failing;
 mod harness;
 mod identity;

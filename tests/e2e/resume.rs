@@ -48,10 +48,11 @@ fn a_killed_trial_goes_on_from_its_checkpoint_with_the_same_bits() {
     let mut running = Running::start(&broken, &long("run"));
     let run = running.wait_for_checkpoint(8);
     send(running.trial(), Signal::KILL);
-    let killed = running.finish().expect(1);
+    // It is tried again at once.
+    let killed = running.finish().expect(0);
     assert!(killed.stderr.contains("signal 9 (SIGKILL)"), "{}", killed.stderr);
-    let resumed = broken.ablate(&long("run")).expect(0);
-    check_resumed(&resumed.stderr);
+    assert!(killed.stderr.contains("attempt 2 of 2 follows"), "{}", killed.stderr);
+    check_resumed(&killed.stderr);
     let runs = broken.runs();
     assert_eq!((runs.len(), &runs[0].id), (1, &run.id));
     assert_eq!(results(&runs), results(&whole.runs()));
@@ -109,7 +110,8 @@ fn check_interrupted(signal: Signal) {
     let stopped = running.finish().expect(2);
     assert_eq!(stopped.stdout, "");
     let expected = format!(
-        "stopped; finished trials and checkpoints are kept\nnext: ablate sweep pooling {}\n",
+        "stopped; finished trials and the checkpoints of the others are kept\n\
+         next: ablate sweep pooling {}\n",
         LONG[..3].join(" ") + " 'sweep.seeds=[0]'"
     );
     assert!(stopped.stderr.ends_with(&expected), "{}", stopped.stderr);
@@ -129,7 +131,7 @@ fn a_sweep_can_be_stopped_while_its_data_is_prepared() {
     send(running.pid(), Signal::INT);
     let stopped = running.finish().expect(2);
     assert!(stopped.took < std::time::Duration::from_secs(20), "{:?}", stopped.took);
-    let expected = "stopped; finished trials and checkpoints are kept\n\
+    let expected = "stopped; finished trials and the checkpoints of the others are kept\n\
                     next: ablate sweep pooling dataset.items_train=100000\n";
     assert!(stopped.stderr.ends_with(expected), "{}", stopped.stderr);
     assert!(place.runs().is_empty());
@@ -139,7 +141,8 @@ fn a_sweep_can_be_stopped_while_its_data_is_prepared() {
 fn a_damaged_checkpoint_is_not_gone_on_from() {
     let (whole, broken) = (Place::new(), Place::new());
     uninterrupted(&whole);
-    let mut running = Running::start(&broken, &long("run"));
+    let mut running =
+        Running::start(&broken, &[&long("run")[..], &["sweep.retry=false"]].concat());
     let run = running.wait_for_checkpoint(8);
     send(running.trial(), Signal::KILL);
     running.finish().expect(1);
@@ -150,10 +153,12 @@ fn a_damaged_checkpoint_is_not_gone_on_from() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs_err::write(largest, bytes).unwrap();
-    broken.ablate(&long("run")).expect(0);
+    let again = broken.ablate(&long("run")).expect(0);
+    assert!(again.stderr.contains("the trial starts anew"), "{}", again.stderr);
+    assert!(!again.stderr.contains("goes on after step"), "{}", again.stderr);
     let runs = broken.runs();
-    let done: Vec<_> = runs.into_iter().filter(|other| other.id != run.id).collect();
-    assert_eq!(results(&done), results(&whole.runs()));
+    assert_eq!((runs.len(), &runs[0].id), (1, &run.id));
+    assert_eq!(results(&runs), results(&whole.runs()));
 }
 
 #[test]

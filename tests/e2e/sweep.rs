@@ -138,16 +138,19 @@ fn an_incomplete_table_names_what_is_missing_and_exits_with_2() {
 #[test]
 fn a_dry_run_checks_and_runs_nothing() {
     let place = Place::new();
-    let dry = place.ablate(&["sweep", "pooling", "--dry-run"]).expect(0);
+    let dry = place.ablate(&["sweep", "pooling", "--dry-run", "--jobs", "2"]).expect(0);
     // By hand in `describe`: 4372 parameters without the pooling, and 145 in `attentive-mean`.
     let expected = "\
-pooling: 4 trials
-  attentive (baseline): 2 seeds, 0 done, 2 to run; 4517 parameters
-  mean: 2 seeds, 0 done, 2 to run; 4372 parameters
-    model.pooling = {\"use\":\"mean\"}
+pooling: 2 variants × 2 seeds = 4 trials, 0 done, 4 to run (2 at once)
+  attentive  to run: seeds 0, 1 · 4517 parameters · baseline
+  mean       to run: seeds 0, 1 · 4372 parameters
+               model.pooling = {\"use\":\"mean\"}
 ";
     assert_eq!(dry.stdout, expected);
-    dry.says("configurations and contracts of all variants fit; nothing was run\n");
+    dry.says(
+        "configurations and contracts of all variants fit; nothing was run\n\
+         next: ablate sweep pooling\n",
+    );
     assert!(place.runs().is_empty());
     let json =
         place.ablate(&["sweep", "pooling", "--dry-run", "--format", "json"]).expect(0).json();

@@ -88,7 +88,10 @@ fn sweep(case: &Case, count: usize, jobs: usize, steps: usize) -> Times {
     let seeds = format!("sweep.seeds=[{}]", seeds.join(","));
     let (jobs_text, steps) = (jobs.to_string(), format!("train.total_steps={steps}"));
     let mut arguments = vec!["sweep", case.experiment, "--jobs", &jobs_text];
+    // What ends a trial is part of it; what longer ones do on their way is not.
+    let rarely = ["train.eval_every_steps=1000", "train.checkpoint_every_steps=1000"];
     arguments.extend([seeds.as_str(), "sweep.variant=[]", &steps]);
+    arguments.extend(rarely);
     arguments.extend(case.settings);
     let experiment = place.path(&format!("{}/experiment.toml", case.experiment));
     let text = fs_err::read_to_string(&experiment).unwrap();

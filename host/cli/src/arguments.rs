@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Reproduce(ReproduceArguments),
     /// Put a run, or all runs of an experiment, with their libraries into one file
     Bundle(BundleArguments),
+    /// Write runs and their measurements for other programs: CSV, Parquet or TensorBoard
+    /// (0 all, 2 some trials are not done)
+    Export(ExportArguments),
     /// Installed plugins and their components
     #[command(subcommand)]
     Plugins(PluginsCommand),
@@ -331,6 +334,30 @@ pub(crate) struct BundleArguments {
     pub(crate) checkpoints: bool,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// Name or path of an experiment that was swept, or the id of a run
+    pub(crate) what: String,
+    /// Which files
+    #[arg(long = "as", value_enum, value_name = "FILES")]
+    pub(crate) form: ExportForm,
+    /// The folder; an earlier export there is replaced [default: NAME-FILES]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// Two tables as text: `runs.csv` and `measurements.csv`
+    Csv,
+    /// The same tables as `runs.parquet` and `measurements.parquet`
+    Parquet,
+    /// An event file per run, with values rounded to 32 bits
+    Tensorboard,
 }
 
 #[derive(Debug, Subcommand)]

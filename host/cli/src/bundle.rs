@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Form of a bundle.
@@ -78,7 +78,7 @@ pub(crate) fn bundle(arguments: &BundleArguments) -> Result<u8, Failure> {
 }
 
 /// The finished runs of an experiment that was swept, or one run.
-fn chosen(what: &str) -> Result<(Store, Option<SweepRecord>, Vec<Run>), Failure> {
+pub(crate) fn chosen(what: &str) -> Result<(Store, Option<SweepRecord>, Vec<Run>), Failure> {
     let store = workplace::store(None)?;
     let record = match store.last_sweep(what)? {
         None if Path::new(what).exists() => {
@@ -96,7 +96,7 @@ fn chosen(what: &str) -> Result<(Store, Option<SweepRecord>, Vec<Run>), Failure>
         record => record,
     };
     let Some(record) = record else {
-        let meant = reference::find(what)?;
+        let meant = reference::find(what).map_err(|failure| with_swept(failure, &store))?;
         return Ok((meant.store, None, vec![meant.run]));
     };
     let latest = store.latest(record.trials.iter().map(|trial| &trial.identity))?;
@@ -104,9 +104,24 @@ fn chosen(what: &str) -> Result<(Store, Option<SweepRecord>, Vec<Run>), Failure>
     let runs = done.map(|summary| store.run(&summary.id)).collect::<Result<Vec<_>, _>>()?;
     if runs.is_empty() {
         let failure = Failure::user(format!("no trial of `{}` is done", record.experiment));
-        return Err(failure.hint("a bundle is made of finished runs"));
+        return Err(failure.hint(format!(
+            "only finished runs are taken; next: ablate sweep {}",
+            crate::table::quoted(&record.file.display().to_string())
+        )));
     }
     Ok((store, Some(record), runs))
+}
+
+/// What else could have been named.
+fn with_swept(failure: Failure, store: &Store) -> Failure {
+    let sweeps = store.sweeps().unwrap_or_default();
+    let names: BTreeSet<String> =
+        sweeps.iter().map(|sweep| format!("`{}`", sweep.experiment)).collect();
+    if names.is_empty() {
+        return failure;
+    }
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    failure.hint(format!("experiments that were swept: {names}"))
 }
 
 /// The libraries of a run by sha256.

@@ -1,7 +1,7 @@
 //! What has changed since an experiment was swept last.
 
+use crate::differences::specs;
 use ablate_runs::{SweepRecord, VariantRecord};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many changed keys are named.
@@ -29,9 +29,9 @@ pub(crate) fn changes(
     if old.baseline != new.baseline {
         lines.push(format!("baseline: `{}` → `{}`", old.baseline, new.baseline));
     }
-    let specs = changed_specs(old, new);
-    let explained = !specs.is_empty();
-    lines.extend(specs);
+    let changed = changed_specs(old, new);
+    let explained = !changed.is_empty();
+    lines.extend(changed);
     let identities: BTreeSet<&str> =
         old.trials.iter().map(|trial| trial.identity.as_str()).collect();
     let common = new.trials.iter().filter(|trial| {
@@ -72,8 +72,13 @@ fn changed_specs(old: &SweepRecord, new: &SweepRecord) -> Vec<String> {
         let same = |other: &&VariantRecord| other.name == variant.name;
         let Some(before) = old.variants.iter().find(same) else { continue };
         common += 1;
-        for change in differences(&before.spec, &variant.spec) {
-            changes.entry(change).or_default().push(&variant.name);
+        for row in specs(&before.spec, &variant.spec) {
+            // What is only about the report, or how data is loaded, makes no other trials.
+            if row.matters {
+                let (old, new) = row.values();
+                let change = format!("`{}`: {old} → {new}", row.key);
+                changes.entry(change).or_default().push(&variant.name);
+            }
         }
     }
     let more = changes.len().saturating_sub(NAMED);
@@ -89,32 +94,4 @@ fn changed_specs(old: &SweepRecord, new: &SweepRecord) -> Vec<String> {
         lines.push(format!("{more} more keys changed"));
     }
     lines
-}
-
-/// Leaves that differ: `train.batch_size: 16 → 32`.
-fn differences(old: &Value, new: &Value) -> Vec<String> {
-    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-    leaves(old, "", &mut before);
-    leaves(new, "", &mut after);
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
-    keys.into_iter()
-        .filter(|key| before.get(*key) != after.get(*key))
-        .map(|key| format!("`{key}`: {} → {}", show(before.get(key)), show(after.get(key))))
-        .collect()
-}
-
-/// The values of a document by their paths; lists are leaves.
-pub(crate) fn leaves(value: &Value, path: &str, into: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                leaves(value, &path, into);
-            }
-        }
-        value => {
-            into.insert(path.to_owned(), value.clone());
-        }
-    }
 }

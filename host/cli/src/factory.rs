@@ -84,7 +84,11 @@ impl<'a> LoadedFactory<'a> {
             artifacts: RVec::new(),
         };
         let made = self.create(None, request);
-        let made = made.map_err(|error| Failure::from_plugin("dataset", name, &error))?;
+        let made = made.map_err(|error| {
+            let failure = Failure::from_plugin("dataset", name, &error);
+            let message = format!("`dataset` (`{name}`) failed to start: {error}");
+            Failure { message, ..failure }
+        })?;
         made.dataset.into_option().ok_or_else(|| {
             Failure::unexpected(format!("the plugin of dataset `{name}` made something else"))
         })

@@ -68,6 +68,7 @@ from_error! {
     ablate_config::Error => 1,
     ablate_conformance::Error => 1,
     ablate_catalog::Error => 1,
+    ablate_export::Error => 1,
     ablate_loader::Error => 1,
     ablate_report::Error => 1,
     ablate_runs::Error => 1,

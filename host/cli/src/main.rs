@@ -11,6 +11,7 @@ mod diff;
 mod differences;
 mod edited;
 mod estimate;
+mod export;
 mod factory;
 mod failure;
 mod garbage;
@@ -78,16 +79,18 @@ fn run(Arguments { bundle, command }: Arguments) -> Result<u8, Failure> {
                 | Command::Diff(_)
                 | Command::Logs(_)
                 | Command::Reproduce(_)
+                | Command::Export(_)
         );
         if !reads {
             return Err(Failure::user("a bundle can only be read").hint(
-                "with `--bundle` there are `table`, `plot`, `runs`, `show`, `diff`, `logs`, `reproduce`",
+                "with `--bundle` there are `table`, `plot`, `runs`, `show`, `diff`, `logs`, `reproduce`, `export`",
             ));
         }
         workplace::use_bundle(bundle::open(&file)?);
     }
     match command {
         Command::Bundle(arguments) => bundle::bundle(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
         Command::Run(arguments) => sweep::run_one(arguments),
         Command::Sweep(arguments) => sweep::sweep(arguments),
         Command::Table(arguments) => table::table(arguments),

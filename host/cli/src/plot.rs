@@ -56,21 +56,23 @@ pub(crate) fn plot(arguments: &PlotArguments) -> Result<u8, Failure> {
         pictures.extend(curves::curves(&subject, arguments)?);
     }
     if arguments.kind != PlotKind::Curves {
-        match tabled(&subject, arguments) {
+        match tabled(&subject, arguments)? {
             Ok(named) => pictures.extend(named),
             // Curves show what a table refuses, such as values that are not finite.
-            Err(failure) if all && !pictures.is_empty() => {
-                printer::warning(&failure.message, &failure.hints);
+            Err(refused) if all && !pictures.is_empty() => {
+                printer::warning(&refused.message, &refused.hints);
                 complete = false;
             }
-            Err(failure) => return Err(failure),
+            Err(refused) => return Err(refused),
         }
     }
     let mut empty = None;
     for named in pictures {
         match named.picture {
             Ok(ref picture) => album.add(&named, picture)?,
-            Err(error @ ablate_plot::Error::Empty { .. }) => empty = Some(error),
+            Err(error @ ablate_plot::Error::Empty { .. }) => {
+                empty.get_or_insert(error);
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -134,8 +136,11 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// What is made from the table: forest plots, heat maps, lines over axes.
-fn tabled(subject: &Subject<'_>, arguments: &PlotArguments) -> Result<Vec<Named>, Failure> {
+/// What is made from the table: forest plots, heat maps, lines over axes; or why the table is refused.
+fn tabled(
+    subject: &Subject<'_>,
+    arguments: &PlotArguments,
+) -> Result<Result<Vec<Named>, Failure>, Failure> {
     let view = ViewArguments {
         split: arguments.split.clone(),
         metrics: arguments.metrics.clone(),
@@ -145,7 +150,10 @@ fn tabled(subject: &Subject<'_>, arguments: &PlotArguments) -> Result<Vec<Named>
     };
     let input = collect(subject.source, subject.store, &view)?;
     let columns = input.metrics.clone();
-    let table = Table::new(input)?;
+    let table = match Table::new(input) {
+        Ok(table) => table,
+        Err(error) => return Ok(Err(error.into())),
+    };
     let mut pictures = Vec::new();
     if matches!(arguments.kind, PlotKind::All | PlotKind::Forest) {
         if subject.source.record.variants.len() > 1 {
@@ -158,7 +166,7 @@ fn tabled(subject: &Subject<'_>, arguments: &PlotArguments) -> Result<Vec<Named>
     if arguments.kind != PlotKind::Forest {
         pictures.extend(axes::axes(subject, arguments, &table, &columns)?);
     }
-    Ok(pictures)
+    Ok(Ok(pictures))
 }
 
 fn measure(column: &MetricColumn) -> Measure {

@@ -9,7 +9,7 @@ use figment::{Figment, Profile, Provider, Source};
 
 use crate::error::{At, Error, nearest};
 use crate::experiment::Experiment;
-use crate::key_path::KeyPath;
+use crate::key_path::{KeyPath, Segment};
 use crate::source::{self, ARGUMENT, FILE, File, Layer, VARIABLE};
 use crate::tree::{Data, Node, Origin, Tree, replaced_alternatives};
 
@@ -271,8 +271,10 @@ impl<'a> Origins<'a> {
             if let Some(chosen) = values.get("use").or_else(|| values.get("ref")) {
                 return self.layer(chosen.tag(), path);
             }
-            // A merged table belongs to all layers; the one that a reader would look into is the first.
-            let first = self.files.iter().find_map(|file| Some((file, file.lines.of(path)?)));
+            // A merged table belongs to all layers; the one that a reader would look into is the
+            // first in which it is a table.
+            let mut tables = self.files.iter().filter(|file| is_table(&file.layer.values, path));
+            let first = tables.find_map(|file| Some((file, file.lines.of(path)?)));
             if let Some((file, line)) = first {
                 return Origin::File { file: Arc::from(file.path.as_path()), line: Some(line) };
             }
@@ -297,4 +299,18 @@ impl<'a> Origins<'a> {
             _ => Origin::Spec,
         }
     }
+}
+
+fn is_table(values: &Dict, path: &KeyPath) -> bool {
+    let mut segments = path.segments().iter();
+    let first = match segments.next() {
+        Some(Segment::Key(key)) => values.get(key),
+        _ => return false,
+    };
+    let found = segments.try_fold(first, |value, segment| match (segment, value?) {
+        (Segment::Key(key), Value::Dict(_, values)) => Some(values.get(key)),
+        (Segment::Index(index), Value::Array(_, items)) => Some(items.get(*index)),
+        _ => None,
+    });
+    matches!(found, Some(Some(Value::Dict(..))))
 }

@@ -74,7 +74,9 @@ pub use crate::{
         SequentialSeeds, TableInput, View,
     },
     interactions::{Interaction, change_pairs},
-    keys::{Keys as SpecKeys, differing as differing_keys, flatten as spec_keys, show as show_value},
+    keys::{
+        Keys as SpecKeys, differing as differing_keys, flatten as spec_keys, show as show_value,
+    },
     layout::{Axes, Layout, VariantKeys, lay_out},
     overall::{Aggregate, Friedman, MeanRank},
     streams::{Agreement, Difference, Point, StreamComparison, relative_difference},

@@ -2,7 +2,7 @@
 
 use crate::report::{Check, Outcome, Report};
 use crate::roster::{Listed, Roster};
-use crate::services::{Error, start};
+use crate::services::{Error, Linked, linked};
 use crate::subject::Subject;
 use crate::verdict::{Answer, Stop, told};
 use crate::{
@@ -30,7 +30,8 @@ pub struct Kit {
     only: Option<String>,
     done: Option<Report>,
     given_up: Vec<(String, String, Option<Value>)>,
-    cache: Option<tempfile::TempDir>,
+    /// The services of this program, if the plugin is linked into it.
+    linked: Option<&'static Linked>,
 }
 
 /// What the kit is doing. An `Entering` without its `Finished` names what ended the process.
@@ -138,7 +139,7 @@ impl Kit {
             only: None,
             done: None,
             given_up: Vec::new(),
-            cache: None,
+            linked: None,
         })
     }
 
@@ -147,11 +148,10 @@ impl Kit {
     /// # Errors
     /// If the plugin does not start or does not describe itself.
     pub fn linked(root: Plugin_Ref) -> Result<Self, Error> {
-        let cache = tempfile::tempdir()
-            .map_err(|error| Error::Description { reason: error.to_string() })?;
-        let cancelled = start(root, 1, cache.path().to_path_buf())?;
-        let mut kit = Self::new(root, 1)?.cancellation(cancelled);
-        kit.cache = Some(cache);
+        let linked = linked();
+        linked.start(root, 1)?;
+        let mut kit = Self::new(root, 1)?.cancellation(linked.cancelled.clone());
+        kit.linked = Some(linked);
         Ok(kit)
     }
 
@@ -173,11 +173,14 @@ impl Kit {
         self
     }
 
-    /// Another open and started plugin, whose blocks may fill slots.
+    /// Another plugin, whose blocks may fill slots: open and started, or linked like the first.
     ///
     /// # Errors
-    /// If it does not describe itself.
+    /// If it does not start or does not describe itself.
     pub fn with_blocks_of(mut self, root: Plugin_Ref) -> Result<Self, Error> {
+        if let Some(linked) = self.linked {
+            linked.start(root, self.threads)?;
+        }
         let roster = Roster::read(root).map_err(|reason| Error::Description { reason })?;
         self.others.push((root, roster));
         Ok(self)
@@ -219,8 +222,18 @@ impl Kit {
         self.run_with(&mut |_| ())
     }
 
-    /// Runs the checks, telling `listen` about each.
+    /// Runs the checks, telling `listen` about each. Linked plugins wait for one another.
     pub fn run_with(&self, listen: &mut dyn FnMut(Event)) -> Report {
+        let turn = self.linked.map(|linked| linked.turn.lock());
+        let report = self.run_all(listen);
+        if let Some(linked) = self.linked {
+            linked.clear();
+        }
+        drop(turn);
+        report
+    }
+
+    fn run_all(&self, listen: &mut dyn FnMut(Event)) -> Report {
         let report = Report {
             plugin: self.roster.name.clone(),
             version: self.roster.version.clone(),

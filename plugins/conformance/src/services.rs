@@ -5,8 +5,8 @@ use ablate_abi::v1::{
     RResult, RStr, RString, SharedHost, TD_Opaque,
 };
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Why the checks cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -73,17 +73,41 @@ impl Host for Services {
     }
 }
 
-/// Starts a linked plugin; gives the switch that cancels what it does.
-pub(crate) fn start(
-    root: Plugin_Ref,
-    threads: u32,
+/// What all plugins that are linked into this program share: an image takes services once, from
+/// whoever starts it first.
+pub(crate) struct Linked {
+    /// The switch that cancels what they do.
+    pub(crate) cancelled: Arc<AtomicBool>,
+    /// Their caches, which last as long as one run of the checks.
     cache: PathBuf,
-) -> Result<Arc<AtomicBool>, Error> {
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let services = Services { threads, cancelled: cancelled.clone(), cache };
-    let host: SharedHost = Host_TO::from_ptr(RArc::new(services), TD_Opaque);
-    let options = InitOptions { image: LINKED_IMAGE, threads, log_level: LogLevel::WARN };
-    let answer = (root.init())(host, options).into_result();
-    answer.map_err(|source| Error::Init { source: Box::new(source) })?;
-    Ok(cancelled)
+    /// Held while checks run: the switch, the memory and the threads belong to the process.
+    pub(crate) turn: Mutex<()>,
+}
+
+/// The services of this program.
+pub(crate) fn linked() -> &'static Linked {
+    static LINKED: OnceLock<Linked> = OnceLock::new();
+    LINKED.get_or_init(|| Linked {
+        cancelled: Arc::default(),
+        cache: std::env::temp_dir().join(format!("ablate-conformance-{}", std::process::id())),
+        turn: Mutex::new(()),
+    })
+}
+
+impl Linked {
+    /// Starts a plugin.
+    pub(crate) fn start(&self, root: Plugin_Ref, threads: u32) -> Result<(), Error> {
+        let (cancelled, cache) = (self.cancelled.clone(), self.cache.clone());
+        let services = Services { threads, cancelled, cache };
+        let host: SharedHost = Host_TO::from_ptr(RArc::new(services), TD_Opaque);
+        let options = InitOptions { image: LINKED_IMAGE, threads, log_level: LogLevel::WARN };
+        let answer = (root.init())(host, options).into_result();
+        answer.map_err(|source| Error::Init { source: Box::new(source) })
+    }
+
+    /// Forgets what was cached.
+    pub(crate) fn clear(&self) {
+        // It is there only if something was cached.
+        let _ = fs_err::remove_dir_all(&self.cache);
+    }
 }

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// What a configuration type must be able to do. `#[serde(deny_unknown_fields)]` belongs on it,
-/// `#[serde(default)]` where every field has one.
+/// `#[serde(default)]` where every field has one. Where not, `#[schemars(example = …)]` gives the
+/// conformance checks a configuration to work with.
 pub trait Config: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {}
 
 impl<C: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static> Config for C {}

@@ -166,7 +166,7 @@ fn io_hints(kind: io::ErrorKind) -> Vec<String> {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => vec![
             "free some space on that disk; the same command goes on where it stopped".into(),
-            "`ablate registry gc` removes what no run needs".into(),
+            "`ablate registry gc` removes libraries that no run needs".into(),
         ],
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             vec!["set `ABLATE_HOME` to a folder that you may write to".into()]

@@ -303,7 +303,11 @@ impl Store {
         Ok(if run.is_none_or(|run| run == *id) { Status::Running } else { Status::Lost })
     }
 
-    fn writable(&self) -> Result<(), Error> {
+    /// For whoever is about to write: whether that is possible.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] names the home.
+    pub fn writable(&self) -> Result<(), Error> {
         if !self.shared.read_only {
             return Ok(());
         }

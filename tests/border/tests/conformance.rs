@@ -87,6 +87,12 @@ fn pooling_conforms() {
 }
 
 #[test]
+fn a_plugin_that_is_linked_into_its_test_conforms_in_one_line() {
+    let _turn = alone();
+    ablate_conformance::assert_conforms(ablate_pooling::ablate_plugin_root::plugin());
+}
+
+#[test]
 fn rqvae_conforms_with_the_kits_own_pooling_and_with_another_plugins() {
     for others in [&[][..], &["pooling"]] {
         let report = check("rqvae", others, |kit| kit);

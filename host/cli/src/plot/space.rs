@@ -61,7 +61,7 @@ impl Space {
         if let [only] = ends[..] {
             return Ok(only.clone());
         }
-        let failure = Failure::user(format!("no variants differ in `{typed}` alone"));
+        let failure = Failure::user(format!("the variants do not differ in `{typed}`"));
         let failure = match nearest(typed, varying.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure,

@@ -66,6 +66,14 @@ fn seeds_compose_with_extends_and_arguments() {
 
 #[test]
 fn refuses_wrong_seeds() {
+    // A table that takes the place of a list is blamed where it stands.
+    let folder = Folder::new(&format!("{BASE}[sweep]\nseeds = [1]\n"));
+    let error = folder.load(&["sweep.seeds={ max = 3 }"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "command line `sweep.seeds={ max = 3 }`: `sweep.seeds.until_ci_half_width` is missing: it \
+         says how narrow the intervals have to be"
+    );
     refused("seeds = 0\n", "`sweep.seeds`: must be at least 1, found `0`");
     refused("seeds = 20000\n", "`sweep.seeds`: must be at most 10000, found `20000`");
     refused(
