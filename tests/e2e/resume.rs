@@ -141,8 +141,7 @@ fn a_sweep_can_be_stopped_while_its_data_is_prepared() {
 fn a_damaged_checkpoint_is_not_gone_on_from() {
     let (whole, broken) = (Place::new(), Place::new());
     uninterrupted(&whole);
-    let mut running =
-        Running::start(&broken, &[&long("run")[..], &["sweep.retry=false"]].concat());
+    let mut running = Running::start(&broken, &[&long("run")[..], &["sweep.retry=false"]].concat());
     let run = running.wait_for_checkpoint(8);
     send(running.trial(), Signal::KILL);
     running.finish().expect(1);

@@ -32,8 +32,20 @@ fn json_of_a_sweep_and_of_its_table_has_the_documented_fields() {
     assert_eq!(swept.raw, table.raw);
     let json = table.json();
     let expected = [
-        "baseline", "checkpoint", "complete", "experiment", "friedman", "interactions", "iqm",
-        "missing", "notes", "ranks", "rows", "seeds", "stamp", "test_variants",
+        "baseline",
+        "checkpoint",
+        "complete",
+        "experiment",
+        "friedman",
+        "interactions",
+        "iqm",
+        "missing",
+        "notes",
+        "ranks",
+        "rows",
+        "seeds",
+        "stamp",
+        "test_variants",
     ];
     assert_eq!(keys(&json), expected);
     assert_eq!(json["experiment"], "pooling");

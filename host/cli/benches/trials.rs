@@ -5,7 +5,12 @@
 //! `cargo bench --workspace --bench trials` sweeps 1,000 trials of one step, one and two at once;
 //! `-- 100` sweeps another number. The time of a trial is that from its start to the start of the
 //! next one in its place, less the time of its one step, which a sweep of longer trials tells.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "it prints its findings")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it prints its findings"
+)]
 
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../../tests/e2e/harness.rs"]

@@ -180,9 +180,8 @@ impl ViewArguments {
             #[command(flatten)]
             view: ViewArguments,
         }
-        let parsed = Words::try_parse_from(words).map_err(|error| {
-            error.to_string().lines().next().unwrap_or_default().to_owned()
-        })?;
+        let parsed = Words::try_parse_from(words)
+            .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
         Ok(parsed.view)
     }
 }

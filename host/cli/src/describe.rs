@@ -60,8 +60,12 @@ fn to_json(plan: &Plan) -> Value {
 fn variant_text(text: &mut String, variant: &PlannedVariant) {
     let role = if variant.baseline { " (baseline)" } else { "" };
     // Writing to a string cannot fail.
-    let _ =
-        writeln!(text, "\n{}{role}: {} parameters", variant.name, grouped(variant.checked.total().unwrap_or(0)));
+    let _ = writeln!(
+        text,
+        "\n{}{role}: {} parameters",
+        variant.name,
+        grouped(variant.checked.total().unwrap_or(0))
+    );
     for (key, value) in &variant.set {
         let _ = writeln!(text, "  sets {key} = {value}");
     }

@@ -34,9 +34,10 @@ pub(crate) fn changes(
     lines.extend(changed);
     let identities: BTreeSet<&str> =
         old.trials.iter().map(|trial| trial.identity.as_str()).collect();
-    let common = new.trials.iter().filter(|trial| {
-        before.contains(&trial.variant) && seeds_before.contains(&trial.seed)
-    });
+    let common = new
+        .trials
+        .iter()
+        .filter(|trial| before.contains(&trial.variant) && seeds_before.contains(&trial.seed));
     let (mut same, mut other) = (0, 0);
     for trial in common {
         if identities.contains(trial.identity.as_str()) { same += 1 } else { other += 1 }
@@ -51,7 +52,9 @@ pub(crate) fn changes(
         lines.push(reason);
     }
     if other > 0 {
-        lines.push(format!("{other} trials that were planned before are other trials now; {same} are the same"));
+        lines.push(format!(
+            "{other} trials that were planned before are other trials now; {same} are the same"
+        ));
     }
     lines
 }
@@ -60,7 +63,8 @@ pub(crate) fn changes(
 fn list<T: std::fmt::Display>(what: &str, items: impl Iterator<Item = T>) -> Option<String> {
     let items: Vec<String> = items.map(|item| format!("`{item}`")).collect();
     let plural = if items.len() == 1 { "" } else { "s" };
-    let (noun, rest) = what.split_once(" no longer").map_or((what, ""), |(noun, _)| (noun, " no longer there"));
+    let (noun, rest) =
+        what.split_once(" no longer").map_or((what, ""), |(noun, _)| (noun, " no longer there"));
     (!items.is_empty()).then(|| format!("{noun}{plural}{rest}: {}", items.join(", ")))
 }
 

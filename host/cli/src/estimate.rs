@@ -18,11 +18,8 @@ pub(crate) struct Estimates {
 impl Estimates {
     /// From the newest finished runs of the store.
     pub(crate) fn read(store: &Store) -> Result<Self, Failure> {
-        let filter = Filter {
-            status: Some(Status::Done),
-            limit: Some(LOOKED_AT),
-            ..Filter::default()
-        };
+        let filter =
+            Filter { status: Some(Status::Done), limit: Some(LOOKED_AT), ..Filter::default() };
         let mut estimates = Self::default();
         for summary in store.runs(&filter)? {
             let Some(wall_s) = summary.wall_s.filter(|wall| wall.is_finite()) else { continue };

@@ -79,9 +79,8 @@ impl<'a> Guide<'a> {
         standing: &Standing,
     ) -> Result<Round, Failure> {
         match self {
-            Self::Fixed => Ok(Round::default()),
             Self::Seeds(spec) if standing.open.is_empty() => seeds(spec, plan, store, standing),
-            Self::Seeds(_) => Ok(Round::default()),
+            Self::Seeds(_) | Self::Fixed => Ok(Round::default()),
             Self::Halving(competition) => competition.next(plan, store, standing),
         }
     }
@@ -174,12 +173,7 @@ impl<'a> Competition<'a> {
         Ok(Self { spec, epochs, metric, allowed, stopped: BTreeSet::new() })
     }
 
-    fn next(
-        &mut self,
-        plan: &Plan,
-        store: &Store,
-        standing: &Standing,
-    ) -> Result<Round, Failure> {
+    fn next(&mut self, plan: &Plan, store: &Store, standing: &Standing) -> Result<Round, Failure> {
         let runs = store.latest(plan.trials.iter().map(|trial| &trial.identity))?;
         let rungs = self.spec.rungs(self.epochs);
         let mut contenders = Vec::with_capacity(plan.variants.len());
@@ -243,9 +237,9 @@ impl<'a> Competition<'a> {
                     let left = trials.filter(|trial| {
                         runs.get(&trial.identity).is_none_or(|run| run.status != Status::Done)
                     });
-                    round.steps.extend(
-                        left.map(|trial| Step { trial: trial.clone(), pause_at_epoch }),
-                    );
+                    round
+                        .steps
+                        .extend(left.map(|trial| Step { trial: trial.clone(), pause_at_epoch }));
                 }
                 Verdict::Stopped { reason } if self.stopped.insert(index) => {
                     let epoch = rungs[self.allowed[index].saturating_sub(1)];

@@ -93,8 +93,11 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
         located.push(components);
     }
     pin(&experiment.folder, &located, arguments.update_lock)?;
-    let looks = variants.iter().zip(&located).map(|(variant, components)| {
-        Look { name: &variant.name, spec: &variant.spec, components, data: None }
+    let looks = variants.iter().zip(&located).map(|(variant, components)| Look {
+        name: &variant.name,
+        spec: &variant.spec,
+        components,
+        data: None,
     });
     let many = variants.len() > MADE_AT_ONCE && scope.depth == Depth::Parts;
     let depth = if many { Depth::Contracts } else { scope.depth };
@@ -174,10 +177,7 @@ fn choose(variants: Vec<Variant>, name: &str) -> Result<Vec<Variant>, Failure> {
 
 /// Resolves every variant. Plugins of the workspace that are needed and not built, or older than
 /// their sources, are built first.
-fn expand_all(
-    experiment: &Experiment,
-    workplace: &mut Workplace,
-) -> Result<Vec<Variant>, Failure> {
+fn expand_all(experiment: &Experiment, workplace: &mut Workplace) -> Result<Vec<Variant>, Failure> {
     let mut built = false;
     loop {
         let (result, unknown) = try_expand(experiment, workplace);

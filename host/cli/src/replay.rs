@@ -144,12 +144,12 @@ impl Driver for Replay {
     fn next(&mut self) -> Next {
         let Some(file) = self.file.take() else { return Next::Done };
         match child::command(&["__trial".as_ref(), file.as_os_str()]) {
-            Ok(command) => Next::Start(Job {
+            Ok(command) => Next::Start(Box::new(Job {
                 label: "the reproduction".to_owned(),
                 command,
                 stderr: Some(self.stderr.clone()),
                 limits: Limits::default(),
-            }),
+            })),
             Err(error) => {
                 self.error = Some(error);
                 Next::Done

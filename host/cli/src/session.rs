@@ -273,9 +273,8 @@ impl<'a> Session<'a> {
             manifest,
             pause_at_epoch: *pause_at_epoch,
         };
-        let file = home
-            .join("trials")
-            .join(format!("{}.{}.json", trial.identity, std::process::id()));
+        let file =
+            home.join("trials").join(format!("{}.{}.json", trial.identity, std::process::id()));
         fs_err::write(&file, serde_json::to_vec(&content)?)?;
         // What an earlier attempt said is of no use now.
         let _ = fs_err::remove_file(file.with_extension("stderr"));
@@ -321,14 +320,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finish(
-        &mut self,
-        job: usize,
-        exit: Exit,
-        limit: Option<Limit>,
-        wall: Duration,
-    ) -> Result<(), Failure> {
-        let Some(mut running) = self.running.remove(&job) else { return Ok(()) };
+    fn finish(&mut self, job: usize, exit: Exit, limit: Option<Limit>, wall: Duration) {
+        let Some(mut running) = self.running.remove(&job) else { return };
         let run = running.run.as_ref().and_then(|id| self.store.short(id).ok()).unwrap_or_default();
         let run = run.as_str();
         match exit {
@@ -356,10 +349,9 @@ impl<'a> Session<'a> {
             _ if self.stop.load(Ordering::SeqCst) => {
                 self.screen.trial(TrialEvent::Stopped { job, run });
             }
-            exit => self.fail(job, &mut running, (exit, limit, wall))?,
+            exit => self.fail(job, &mut running, (exit, limit, wall)),
         }
         running.clean();
-        Ok(())
     }
 
     fn is_done(&self, running: &Running) -> bool {
@@ -374,7 +366,7 @@ impl<'a> Session<'a> {
         job: usize,
         running: &mut Running,
         (exit, limit, wall): (Exit, Option<Limit>, Duration),
-    ) -> Result<(), Failure> {
+    ) {
         let stored = running.run.as_ref().and_then(|id| self.store.run(id).ok());
         let stderr = running.stderr(stored.as_ref());
         let class = classify(&Ending {
@@ -416,7 +408,6 @@ impl<'a> Session<'a> {
             self.standing.failed.insert(running.work.key());
             self.report.failed += 1;
         }
-        Ok(())
     }
 
     /// Remembers the first failure that is no trial's own, and ends the sweep.
@@ -439,7 +430,7 @@ impl Driver for Session<'_> {
             let chosen = self.choose();
             if let Some(work) = self.catch(chosen).flatten() {
                 let job = self.start(work);
-                return self.catch(job).map_or(Next::Done, Next::Start);
+                return self.catch(job).map_or(Next::Done, |job| Next::Start(Box::new(job)));
             }
             let asked = self.ask_guide();
             if self.catch(asked) != Some(true) {
@@ -460,8 +451,7 @@ impl Driver for Session<'_> {
             }
             Event::Line { job, line } => self.listen(job, line),
             Event::Finished { job, exit, limit, wall } => {
-                let finished = self.finish(job, exit, limit, wall);
-                self.catch(finished);
+                self.finish(job, exit, limit, wall);
             }
         }
     }
@@ -502,11 +492,10 @@ fn crash(entering: &str, exit: Exit, limit: Option<Limit>, stderr: &str) -> Fail
             time.as_secs_f64()
         ))
         .hint("`sweep.stall_timeout` is the limit"),
-        Some(Limit::Memory(bytes)) => Failure::user(format!(
-            "the trial used more memory than its {} MiB{place}",
-            bytes >> 20
-        ))
-        .hint("`sweep.trial_memory` is the limit"),
+        Some(Limit::Memory(bytes)) => {
+            Failure::user(format!("the trial used more memory than its {} MiB{place}", bytes >> 20))
+                .hint("`sweep.trial_memory` is the limit")
+        }
         None => Failure::unexpected(format!(
             "the process of the trial ended with {}{place}",
             exit.describe()

@@ -11,7 +11,9 @@ use crate::runs::measurement;
 use crate::screen::{Objective, Overview, Screen, VariantOverview};
 use crate::session::{Report, Session};
 use crate::table::as_typed;
+use crate::table::source::Source;
 use crate::{edited, manifest, objective, prepare, printer, table};
+use ablate_config::Seeds;
 use ablate_runs::{Status, Store, SweepRecord};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -35,6 +37,7 @@ pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
     printer::note(&headline(&plan, &store, &pending, jobs)?);
     store.record_sweep(&plan.record())?;
     let report = run_trials(&plan, &store, Guide::new(&plan)?, &pending, jobs)?;
+    record_seeds(&plan, &store)?;
     if report.stopped {
         return Ok(stopped(&format!("ablate sweep {}", as_typed(&arguments.experiment))));
     }
@@ -44,6 +47,19 @@ pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
     };
     let code = table::print(&plan, &store, format, &arguments.experiment)?;
     Ok(if report.failed > 0 { 1 } else { code })
+}
+
+/// Where seeds were added, they belong to the record: it is read without the rule that added them.
+fn record_seeds(plan: &Plan, store: &Store) -> Result<(), Failure> {
+    if let Seeds::Sequential(_) = plan.experiment.sweep.seeds {
+        let mut record = Source::of_plan(plan).record;
+        let runs = store.latest(record.trials.iter().map(|trial| &trial.identity))?;
+        record
+            .trials
+            .retain(|trial| plan.seeds.contains(&trial.seed) || runs.contains_key(&trial.identity));
+        store.record_sweep(&record)?;
+    }
+    Ok(())
 }
 
 /// What is said after Ctrl-C.
@@ -111,7 +127,9 @@ fn tell_changes(plan: &Plan, store: &Store) -> Result<(), Failure> {
     }
     let when = last.created.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
     printer::note(&format!("changed since the sweep of {when}:"));
-    changes.iter().for_each(|change| printer::note(&format!("  {change}")));
+    for change in changes {
+        printer::note(&format!("  {change}"));
+    }
     Ok(())
 }
 
@@ -139,12 +157,7 @@ fn rebuilt(last: &SweepRecord, plan: &Plan, store: &Store) -> Vec<String> {
 }
 
 /// One line about all of the sweep.
-fn headline(
-    plan: &Plan,
-    store: &Store,
-    pending: &[usize],
-    jobs: usize,
-) -> Result<String, Failure> {
+fn headline(plan: &Plan, store: &Store, pending: &[usize], jobs: usize) -> Result<String, Failure> {
     let (total, left) = (plan.trials.len(), pending.len());
     let mut line = format!(
         "{}: {} = {}, {} done, {left} to run",
@@ -164,12 +177,7 @@ fn headline(
 }
 
 /// Seconds that some trials will take; `None` where one of them is like nothing that ran before.
-fn whole_time(
-    plan: &Plan,
-    estimates: &Estimates,
-    trials: &[usize],
-    jobs: usize,
-) -> Option<f64> {
+fn whole_time(plan: &Plan, estimates: &Estimates, trials: &[usize], jobs: usize) -> Option<f64> {
     let of: Vec<Option<f64>> =
         plan.variants.iter().map(|variant| estimates.of(&variant.spec)).collect();
     let times: Option<Vec<f64>> =

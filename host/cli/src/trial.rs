@@ -220,8 +220,7 @@ fn train(
     let mut recorder = RunRecorder { run, claim, log, steps, pause_at_epoch, shown };
     let mut checkpoints = RunCheckpoints { run };
     let (spec, seed) = (&trial.spec, trial.seed);
-    let outcome =
-        ablate_train::run(&mut parts, spec, seed, &mut recorder, &mut checkpoints, &STOP);
+    let outcome = ablate_train::run(&mut parts, spec, seed, &mut recorder, &mut checkpoints, &STOP);
     let outcome = outcome.map_err(failed)?;
     let (word, step) = match &outcome {
         ablate_train::Outcome::Finished(finished) => ("finished", finished.steps),

@@ -22,7 +22,7 @@ pub struct InputFile {
 
 /// The part of `spec` that decides results, with sorted keys, for hashing.
 ///
-/// Left out are the question, the report, how batches are prefetched, config values that say only
+/// Left out are the question, the split of the report, how batches are prefetched, config values that say only
 /// where data lies (`"x-ablate": "location"`), and on the device `flex` the number of threads.
 ///
 /// # Errors
@@ -38,7 +38,10 @@ pub fn identity_json(spec: &Spec, schemas: &dyn Schemas) -> Result<Json, Error> 
     let json = serde_json::to_value(&spec).expect("a spec is plain data");
     let Json::Object(mut json) = json else { return Ok(json) };
     json.remove("question");
-    json.remove("report");
+    // Which checkpoint is measured decides the numbers, which split is shown does not.
+    if let Some(report) = json.get_mut("report").and_then(Json::as_object_mut) {
+        report.retain(|key, _| key == "checkpoint");
+    }
     if flex {
         json.remove("threads");
     }

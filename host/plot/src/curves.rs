@@ -9,9 +9,10 @@ use crate::{
     heading::{Caption, heading, listed},
     labels::{Wish, spread},
     lineup::{Style, styles},
+    numbers::short,
     palette::{INK, readable},
-    scale::Scale,
-    summary::{Point, average, thin},
+    scale::{Scale, drawable},
+    summary::{Point, average, bin_width, binned},
     text::{name_lines, width},
     ticks::Ticks,
 };
@@ -54,8 +55,6 @@ const DASH: f64 = 5.0;
 const GAP: f64 = 3.0;
 /// Curves of up to so many points show the points.
 const FEW: usize = 30;
-/// Points per pixel column are thinned to columns of this width.
-const COLUMN: f64 = 0.5;
 
 /// One variant, ready to be drawn.
 struct Line<'a> {
@@ -76,12 +75,13 @@ struct Line<'a> {
 /// # Errors
 /// [`Error::Empty`] without a finite value.
 pub fn curves(input: &Curves) -> Result<Picture, Error> {
-    let lines = lines(input);
+    let width = bin_width(input.variants.iter().flat_map(|variant| &variant.seeds));
+    let lines = lines(input, width);
     if lines.iter().all(|line| line.points.is_empty()) {
         let Measure { name, split, .. } = &input.measure;
         return Err(Error::Empty { metric: name.clone(), split: split.clone() });
     }
-    let (x, y) = scales(&lines, &input.measure);
+    let (x, y) = scales(input, &lines);
     let ticks = Ticks::of(&y, 5);
     let labels = labels(&lines);
     let tall: f64 = labels.iter().map(|label| label.height).sum();
@@ -92,7 +92,7 @@ pub fn curves(input: &Curves) -> Result<Picture, Error> {
         top: TOP,
         bottom: TOP + HEIGHT.max(tall),
     };
-    let caption = Caption::new(&caption(input, &lines), &input.notes, WIDTH);
+    let caption = Caption::new(&caption(input, &lines, width), &input.notes, WIDTH);
     let height = edges.bottom + 48.0 + caption.height();
     let title = format!("{}: {} on {}", input.experiment, input.measure.name, input.measure.split);
     Ok(canvas::paint((WIDTH, height), &title, &caption.text, |canvas| {
@@ -116,8 +116,15 @@ pub fn curves(input: &Curves) -> Result<Picture, Error> {
     }))
 }
 
-fn lines(input: &Curves) -> Vec<Line<'_>> {
-    let averaged: Vec<_> = input.variants.iter().map(|variant| average(&variant.seeds)).collect();
+fn lines(input: &Curves, width: Option<f64>) -> Vec<Line<'_>> {
+    let average = |variant: &CurveVariant| match width {
+        Some(width) => {
+            let seeds = variant.seeds.iter().map(|seed| binned(seed, width));
+            average(&seeds.collect::<Vec<_>>())
+        }
+        None => average(&variant.seeds),
+    };
+    let averaged: Vec<_> = input.variants.iter().map(average).collect();
     let last = |points: &[Point]| points.last().map(|point| point.mean);
     let roles: Vec<_> = input
         .variants
@@ -141,10 +148,10 @@ fn lines(input: &Curves) -> Vec<Line<'_>> {
         .collect()
 }
 
-fn scales(lines: &[Line<'_>], measure: &Measure) -> (Scale, Scale) {
+fn scales(input: &Curves, lines: &[Line<'_>]) -> (Scale, Scale) {
     let points = || lines.iter().flat_map(|line| line.points.iter().map(move |p| (line.style, p)));
     let means = points().map(|(_, point)| point.mean);
-    let log = measure.may_be_logarithmic() && Scale::is_log(means);
+    let log = input.measure.may_be_logarithmic() && Scale::is_log(means);
     let y = Scale::around(
         points().flat_map(|(style, point)| {
             let band = style.shown && !(log && point.low <= 0.0);
@@ -154,7 +161,10 @@ fn scales(lines: &[Line<'_>], measure: &Measure) -> (Scale, Scale) {
         }),
         log,
     );
-    let xs = || points().map(|(_, point)| point.x);
+    // From the first to the last measurement, which bins move.
+    let measured = input.variants.iter().flat_map(|variant| variant.seeds.iter().flatten());
+    let measured: Vec<f64> = measured.map(|(x, _)| *x).filter(|x| drawable(*x)).collect();
+    let xs = || points().map(|(_, point)| point.x).chain(measured.iter().copied());
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
     // Steps are counted from zero unless the curves begin far from it.
     let low = if low > 0.0 && low <= high * 0.5 { 0.0 } else { low };
@@ -162,8 +172,7 @@ fn scales(lines: &[Line<'_>], measure: &Measure) -> (Scale, Scale) {
 }
 
 fn band(frame: &Frame<'_>, line: &Line<'_>) {
-    let columns = (frame.edges.width() / COLUMN) as usize;
-    let points = thin(&line.points, columns);
+    let points = &line.points;
     if line.points.iter().all(|point| point.n < 2) {
         return;
     }
@@ -178,8 +187,7 @@ fn band(frame: &Frame<'_>, line: &Line<'_>) {
 }
 
 fn mean(canvas: &Canvas<'_>, frame: &Frame<'_>, line: &Line<'_>) {
-    let columns = (frame.edges.width() / COLUMN) as usize;
-    let points = thin(&line.points, columns);
+    let points = &line.points;
     let Style { color, dashed, shown } = line.style;
     // Where seeds are missing the mean is another one: it is drawn thinner from there on.
     for part in points
@@ -200,7 +208,7 @@ fn mean(canvas: &Canvas<'_>, frame: &Frame<'_>, line: &Line<'_>) {
         }
     }
     if points.len() <= FEW {
-        for point in &points {
+        for point in points {
             frame.dot((point.x, point.mean), if shown { 2.2 } else { 1.2 }, fill(color, 1.0));
         }
     }
@@ -247,8 +255,8 @@ fn names(canvas: &Canvas<'_>, frame: &Frame<'_>, labels: &[Label<'_>]) {
         // From the end of the line, beyond the frame, to the name.
         let leader =
             [(end.0.max(right - 1.0), end.1), (right + 4.0, end.1), (right + 14.0, middle)];
-        let leader = if end.0 < right - 2.0 { &leader[1..] } else { &leader[..] };
-        if end.0 < right - 2.0 {
+        let leader = if end.0 < right - 4.0 { &leader[1..] } else { &leader[..] };
+        if end.0 < right - 4.0 {
             canvas.dashed(&[end, (right + 4.0, end.1)], 1.0, 2.5, stroke(color, 0.7, 0.8));
         }
         canvas.path(leader, stroke(color, 0.7, 0.8));
@@ -269,7 +277,7 @@ fn names(canvas: &Canvas<'_>, frame: &Frame<'_>, labels: &[Label<'_>]) {
     }
 }
 
-fn caption(input: &Curves, lines: &[Line<'_>]) -> String {
+fn caption(input: &Curves, lines: &[Line<'_>], width: Option<f64>) -> String {
     let seeds: Vec<usize> = lines.iter().map(|line| line.seeds).filter(|n| *n > 0).collect();
     let (fewest, most) = (seeds.iter().min().copied(), seeds.iter().max().copied());
     let (fewest, most) = (fewest.unwrap_or(0), most.unwrap_or(0));
@@ -284,6 +292,9 @@ fn caption(input: &Curves, lines: &[Line<'_>]) -> String {
         ),
     };
     // Writing to a string cannot fail.
+    if let Some(width) = width {
+        let _ = write!(text, " Each point: mean over {} {}.", short(width, 9), input.x);
+    }
     if lines.iter().any(|line| line.points.iter().any(|point| point.n < line.seeds)) {
         text.push_str(" Thin: not all seeds have a value.");
     }

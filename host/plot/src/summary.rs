@@ -1,6 +1,10 @@
-//! Mean and spread over seeds, and curves with no more points than can be seen.
+//! Mean and spread over seeds, and long curves brought to a length that can be read.
 
 use crate::scale::drawable;
+
+/// Curves of more points are averaged within bins.
+const MANY: usize = 200;
+const BINS: f64 = 100.0;
 
 /// Several values at one place of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,34 +90,30 @@ pub(crate) fn average(seeds: &[Vec<(f64, f64)>]) -> (Vec<Point>, usize) {
     (points, dropped)
 }
 
-/// At most four points per column, which look the same as all of them: the first, the lowest, the highest and the
-/// last of each, with the widest band.
-pub(crate) fn thin(points: &[Point], columns: usize) -> Vec<Point> {
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
-    let span = last.x - first.x;
-    if points.len() <= 4 * columns || span <= 0.0 {
-        return points.to_vec();
+/// The width of the bins that bring long curves to about [`BINS`] points; `None` for curves that need none.
+///
+/// The values of single steps are noise that hides the curve: seeds are averaged within bins first.
+pub(crate) fn bin_width<'a>(curves: impl Iterator<Item = &'a Vec<(f64, f64)>>) -> Option<f64> {
+    let (mut longest, mut low, mut high) = (0, f64::INFINITY, f64::NEG_INFINITY);
+    for curve in curves {
+        longest = longest.max(curve.len());
+        for (x, _) in curve.iter().filter(|(x, _)| drawable(*x)) {
+            (low, high) = (low.min(*x), high.max(*x));
+        }
     }
-    let column = |point: &Point| ((point.x - first.x) / span * columns as f64) as usize;
-    let mut kept = Vec::new();
-    for group in points.chunk_by(|a, b| column(a) == column(b)) {
-        let by_mean = |a: &usize, b: &usize| group[*a].mean.total_cmp(&group[*b].mean);
-        let indices = 0..group.len();
-        let mut chosen = vec![0, group.len() - 1];
-        chosen.extend(indices.clone().min_by(by_mean));
-        chosen.extend(indices.max_by(by_mean));
-        chosen.sort_unstable();
-        chosen.dedup();
-        let low = group.iter().map(|point| point.low).fold(f64::INFINITY, f64::min);
-        let high = group.iter().map(|point| point.high).fold(f64::NEG_INFINITY, f64::max);
-        kept.extend(chosen.into_iter().map(|index| Point { low, high, ..group[index] }));
-    }
-    kept
+    // Places are counts, so that whole widths hold equally many.
+    (longest > MANY && high > low).then(|| ((high - low) / BINS).ceil())
+}
+
+/// The points, moved to the middles of their bins: after 0 up to and with `width`, and so on.
+pub(crate) fn binned(curve: &[(f64, f64)], width: f64) -> Vec<(f64, f64)> {
+    let middle = |x: f64| ((x / width).ceil() - 0.5) * width;
+    curve.iter().map(|(x, value)| (middle(*x), *value)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Point, Summary, average, thin};
+    use super::{Summary, average, bin_width, binned};
 
     #[test]
     fn a_summary_is_mean_and_deviation() {
@@ -142,22 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_ends_and_extremes() {
-        let wave = |index: usize| {
-            let x = index as f64;
-            let mean = (x * 0.37).sin() * x;
-            Point { x, mean, low: mean - 1.0, high: mean + 1.0, n: 3 }
-        };
-        let points: Vec<Point> = (0..10_000).map(wave).collect();
-        let few = thin(&points, 300);
-        assert!(few.len() <= 4 * 301, "{}", few.len());
-        assert_eq!((few[0].x, few[few.len() - 1].x), (0.0, 9_999.0));
-        let ends = |points: &[Point]| {
-            let means = points.iter().map(|point| point.mean);
-            (means.clone().fold(0.0, f64::min), means.fold(0.0, f64::max))
-        };
-        assert_eq!(ends(&few), ends(&points));
-        assert!(few.windows(2).all(|pair| pair[0].x < pair[1].x));
-        assert_eq!(thin(&points[..100], 300), points[..100]);
+    fn long_curves_are_averaged_within_bins() {
+        let curve: Vec<(f64, f64)> = (1..=1000).map(|step| (f64::from(step), 2.0)).collect();
+        let short = curve[..100].to_vec();
+        assert_eq!(bin_width([&short].into_iter()), None);
+        // 999 steps apart, a hundred bins.
+        assert_eq!(bin_width([&short, &curve].into_iter()), Some(10.0));
+        let places: Vec<f64> = binned(&curve[..21], 10.0).iter().map(|(x, _)| *x).collect();
+        assert_eq!((places[0], places[9], places[10], places[20]), (5.0, 5.0, 15.0, 25.0));
+        // Of a seed every value in a bin counts, of several seeds their means.
+        let seeds = [binned(&[(1.0, 1.0), (2.0, 3.0)], 10.0), binned(&[(9.0, 4.0)], 10.0)];
+        let (points, _) = average(&seeds);
+        assert_eq!((points[0].x, points[0].mean, points[0].n), (5.0, 3.0, 2));
     }
 }

@@ -21,7 +21,7 @@
 //!         let mut command = Command::new("echo");
 //!         command.arg(word);
 //!         let limits = Limits::default();
-//!         Next::Start(Job { label: word.to_owned(), command, stderr: None, limits })
+//!         Next::Start(Box::new(Job { label: word.to_owned(), command, stderr: None, limits }))
 //!     }
 //!
 //!     fn event(&mut self, event: Event<'_>) {

@@ -67,7 +67,7 @@ pub enum Limit {
 #[derive(Debug)]
 pub enum Next {
     /// Start this.
-    Start(Job),
+    Start(Box<Job>),
     /// There is nothing to start now; ask again after a moment, or when a job has ended.
     Wait,
     /// Nothing is left. Asked again when a job ends later, since that may give new work.
@@ -178,7 +178,7 @@ pub fn run(driver: &mut dyn Driver, at_once: usize, stop: &AtomicBool) -> Result
             ask_again = None;
             match driver.next() {
                 Next::Start(job) => {
-                    let (job, pid) = queue.start(job)?;
+                    let (job, pid) = queue.start(*job)?;
                     driver.event(Event::Started { job, pid });
                 }
                 Next::Wait => ask_again = Some(Instant::now() + AGAIN),

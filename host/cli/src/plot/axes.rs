@@ -112,12 +112,12 @@ struct Panel<'a> {
 impl Panel<'_> {
     fn heatmap(&self, (across, up): &(String, String)) -> Named {
         let members = self.space.members(&[across, up]);
-        let value = |key: &str, member: usize| match self.space.numbers(key) {
-            Some(numbers) => HeatmapValue::Number(numbers[&member]),
-            None => {
-                let value = self.space.value(key, member);
-                HeatmapValue::Text(value.map_or("none".to_owned(), show_value))
+        let value = |key: &str, member: usize| {
+            if let Some(numbers) = self.space.numbers(key) {
+                return HeatmapValue::Number(numbers[&member]);
             }
+            let value = self.space.value(key, member);
+            HeatmapValue::Text(value.map_or("none".to_owned(), show_value))
         };
         let cells = members.iter().map(|&member| HeatmapCell {
             x: value(across, member),

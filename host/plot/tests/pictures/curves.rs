@@ -150,16 +150,28 @@ fn losses_over_orders_of_magnitude_are_logarithmic() {
 }
 
 #[test]
-fn long_curves_keep_their_extremes() {
-    let mut input = some_curves(&["base"], 2, 20_000);
-    input.variants[0].seeds[0][7_777].1 = 9.0;
-    input.variants[0].seeds[1][7_777].1 = 9.0;
+fn long_curves_are_means_within_bins() {
+    let mut input = some_curves(&["base"], 3, 1);
+    let mut numbers = Numbers(3);
+    for seed in &mut input.variants[0].seeds {
+        *seed = (1..=20_000).map(|step| (f64::from(step), numbers.next())).collect();
+    }
     let picture = curves(&input).unwrap();
+    assert!(picture.svg().len() < 20_000, "{}", picture.svg().len());
     let sheet = Sheet::of(&picture);
-    let line = sheet.lines.iter().max_by_key(|line| line.points.len()).unwrap();
-    let top = line.points.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-    near(top.1, sheet.rows()(9.0));
-    assert!(picture.svg().len() < 200_000, "{}", picture.svg().len());
+    let (across, down) = (sheet.columns(), sheet.rows());
+    let line = sheet.lines.iter().find(|line| line.width == 40.0).unwrap();
+    // A hundredth of 19999 steps, as a whole number.
+    assert_eq!(line.points.len(), 100);
+    for (bin, point) in line.points.iter().enumerate() {
+        let steps = bin * 200..(bin + 1) * 200;
+        let values = input.variants[0].seeds.iter().flat_map(|seed| &seed[steps.clone()]);
+        let mean = values.map(|(_, value)| value).sum::<f64>() / 600.0;
+        near(point.0, across(bin as f64 * 200.0 + 100.0));
+        near(point.1, down(mean));
+    }
+    let words = "Each point: mean over 200 optimizer steps.";
+    assert!(sheet.description.ends_with(words), "{}", sheet.description);
 }
 
 #[test]

@@ -138,7 +138,11 @@ impl Sheet {
 
 /// A number as the pictures write it.
 pub(crate) fn number(text: &str) -> Option<f64> {
-    text.replace('\u{2212}', "-").parse().ok()
+    let text = text.replace('\u{2212}', "-");
+    match text.strip_suffix('k') {
+        Some(thousands) => Some(thousands.parse::<f64>().ok()? * 1000.0),
+        None => text.parse().ok(),
+    }
 }
 
 fn points(text: &str) -> Vec<(f64, f64)> {

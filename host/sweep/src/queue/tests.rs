@@ -19,7 +19,7 @@ struct Listed<I, F> {
 
 impl<I: Iterator<Item = Job>, F: FnMut(Event<'_>)> Driver for Listed<I, F> {
     fn next(&mut self) -> Next {
-        self.jobs.next().map_or(Next::Done, Next::Start)
+        self.jobs.next().map_or(Next::Done, |job| Next::Start(Box::new(job)))
     }
 
     fn event(&mut self, event: Event<'_>) {
@@ -275,7 +275,7 @@ impl Driver for Patient {
             _ => return Next::Done,
         }
         self.given += 1;
-        Next::Start(job("true"))
+        Next::Start(Box::new(job("true")))
     }
 
     fn event(&mut self, _: Event<'_>) {}
