@@ -27,8 +27,8 @@ fn csv_has_every_measurement_of_every_run() {
         format!("pooling-csv/runs.csv: 4 rows\npooling-csv/measurements.csv: {rows} rows\n")
     );
     export.says(
-        "next: python3 -c 'import pandas; print(pandas.read_csv(\"pooling-csv/measurements.csv\", \
-         float_precision=\"round_trip\"))'\n",
+        "next: python3 -c \
+         'import pandas; print(pandas.read_csv(\"pooling-csv/measurements.csv\"))'\n",
     );
     let text = fs::read_to_string(place.path("pooling-csv/measurements.csv")).unwrap();
     // Nothing in this experiment needs quotes.

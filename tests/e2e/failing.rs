@@ -64,7 +64,7 @@ fn check(how: &str, class: &str, message: &str, hints: &[&str]) {
     let unwrapped = answer.stdout.replace('\n', " ");
     assert!(unwrapped.contains(&missing), "{missing}\nin\n{}", answer.stdout);
     let (text, json) = shown(&place);
-    assert!(text.contains("status     failed\n"), "{text}");
+    assert!(text.contains(&format!("status     failed: {class}\n")), "{text}");
     assert!(text.contains(&format!("error      {message}\n")), "{text}");
     assert_eq!(json["status"], "failed");
     assert_eq!(json["result"]["error"]["kind"], class);

@@ -126,8 +126,7 @@ fn next(form: Form, out: &Path) -> String {
             let file = out.join(format!("measurements.{kind}")).display().to_string();
             // JSON's quotes and escapes are Python's too.
             let file = serde_json::Value::from(file).to_string();
-            let exact = if form == Form::Csv { ", float_precision=\"round_trip\"" } else { "" };
-            let code = format!("import pandas; print(pandas.read_{kind}({file}{exact}))");
+            let code = format!("import pandas; print(pandas.read_{kind}({file}))");
             format!("python3 -c {}", quoted(&code))
         }
     }

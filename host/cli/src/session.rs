@@ -13,9 +13,12 @@ use ablate_runs::{Measurement, RunId, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// The files by which a trial is started are read within moments; older ones of a dead process are nobody's.
+const LEFTOVER_AGE: Duration = Duration::from_mins(10);
 
 /// How often a trial that another process runs is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -127,6 +130,7 @@ impl<'a> Session<'a> {
 
     /// Runs everything, at most `at_once` trials at a time.
     pub(crate) fn run(mut self, at_once: usize) -> Result<Report, Failure> {
+        remove_leftovers(&self.plan.workplace.home.join("trials"));
         let stop = self.stop;
         let summary = ablate_sweep::run(&mut self, at_once, stop);
         for running in self.running.values() {
@@ -515,4 +519,23 @@ fn oom_kills() -> u64 {
         line.trim().parse::<u64>().ok()
     };
     count("/sys/fs/cgroup/memory.events").or_else(|| count("/proc/vmstat")).unwrap_or(0)
+}
+
+/// Removes the files by which processes that are gone started trials: they are `IDENTITY.PID.json` and
+/// `IDENTITY.PID.stderr`. What cannot be removed is in nobody's way.
+fn remove_leftovers(trials: &Path) {
+    let Ok(entries) = fs_err::read_dir(trials) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let started_by = path
+            .file_name()
+            .and_then(|name| name.to_str()?.split('.').nth(1)?.parse().ok())
+            .and_then(rustix::process::Pid::from_raw);
+        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        // Not at once: on a shared disk it may be another machine's, which reads it within moments.
+        let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        let old = age.is_ok_and(|age| age.is_ok_and(|age| age > LEFTOVER_AGE));
+        if old && started_by.is_some_and(gone) {
+            let _ = fs_err::remove_file(path);
+        }
+    }
 }

@@ -48,9 +48,14 @@ impl Contract {
     }
 
     fn from_value(json: &Value) -> Result<Self, String> {
+        if !json.is_object() {
+            return Err("it is no JSON object".to_owned());
+        }
         let ports = |key: &str| -> Result<Vec<Port>, String> {
-            let list = json.get(key).and_then(Value::as_array);
-            let list = list.ok_or_else(|| format!("it has no list `{key}`"))?;
+            let list = match json.get(key) {
+                None => return Ok(Vec::new()),
+                Some(list) => list.as_array().ok_or_else(|| format!("`{key}` is no list"))?,
+            };
             let ports = list.iter().map(Port::from_value).collect::<Result<Vec<_>, _>>()?;
             for (index, port) in ports.iter().enumerate() {
                 if ports[..index].iter().any(|other| other.name == port.name) {
@@ -343,6 +348,6 @@ pub(crate) mod tests {
             error(port("x", "f32", serde_json::json!(["...", "..."]))),
             "`x` has more than one `...`"
         );
-        assert_eq!(Contract::read("[]").expect_err("must be refused"), "it has no list `inputs`");
+        assert_eq!(Contract::read("[]").expect_err("must be refused"), "it is no JSON object");
     }
 }

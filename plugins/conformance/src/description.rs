@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// The plugin as a whole: names, versions, no component twice.
 pub(crate) fn plugin(kit: &Kit) -> Answer {
     let json = &kit.roster.json;
-    for key in ["name", "version", "abi", "sdk", "rustc", "target"] {
+    for key in ["name", "version", "abi"] {
         if word(json, key).is_empty() {
             return fail(format!("its description has no `{key}`"));
         }

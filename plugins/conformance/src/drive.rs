@@ -8,7 +8,7 @@ use ablate_abi::v1::{
     SharedDifferentiable,
 };
 use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// How a forward pass is asked for.
@@ -199,6 +199,10 @@ impl Made {
     pub(crate) fn save(&self, folder: &Path, format: &str) -> Result<(), Stop> {
         for (index, (_, part)) in self.parts.iter().enumerate() {
             let path = file(folder, index, format);
+            if format == "resume" {
+                // A folder, as the host makes it for a checkpoint.
+                fs_err::create_dir_all(&path)?;
+            }
             part.save(path.as_str().into(), format.into()).into_result()?;
         }
         Ok(())
@@ -244,7 +248,10 @@ fn file(folder: &Path, index: usize, format: &str) -> String {
 
 /// Parameters and statistics of one part, by path.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct State(pub(crate) BTreeMap<String, (Vec<usize>, Vec<u8>)>);
+pub(crate) struct State(pub(crate) BTreeMap<String, (Vec<usize>, Vec<u8>)>, Metadata);
+
+/// Texts beside the tensors, which the component may want to see again.
+type Metadata = Option<HashMap<String, String>>;
 
 impl State {
     fn read(bytes: &[u8]) -> Result<Self, Stop> {
@@ -258,7 +265,9 @@ impl State {
             }
             Ok((name, (view.shape().to_vec(), view.data().to_vec())))
         });
-        Ok(Self(tensors.collect::<Result<_, _>>()?))
+        let tensors = tensors.collect::<Result<_, _>>()?;
+        let header = SafeTensors::read_metadata(bytes).map_err(|error| wrong(&error))?.1;
+        Ok(Self(tensors, header.metadata().clone()))
     }
 
     fn bytes(&self) -> Result<Vec<u8>, Stop> {
@@ -267,7 +276,8 @@ impl State {
             let view = safetensors::tensor::TensorView::new(Dtype::F32, shape.clone(), bytes);
             views.push((name, view.map_err(|error| Stop::Failed(error.to_string()))?));
         }
-        safetensors::serialize(views, None).map_err(|error| Stop::Failed(error.to_string()))
+        safetensors::serialize(views, self.1.clone())
+            .map_err(|error| Stop::Failed(error.to_string()))
     }
 
     pub(crate) fn values(&self, name: &str) -> Vec<f32> {

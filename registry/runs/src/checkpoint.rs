@@ -33,6 +33,9 @@ pub struct Checkpoint<'run> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Checksums {
     files: BTreeMap<String, Checksum>,
+    /// The length of the measurements of the steps before, in bytes.
+    #[serde(default)]
+    measured_bytes: u64,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +68,8 @@ impl<'run> Checkpoint<'run> {
     ) -> Result<(), E> {
         self.settle()?;
         remove_folder(&self.incoming)?;
-        fs::create_dir_all(&self.incoming).map_err(Error::from)?;
+        // Not with what lies around it: a run that was removed must not come back as a shell.
+        fs::create_dir(&self.incoming).map_err(Error::from)?;
         let filled = fill(&self.incoming);
         if filled.is_err() {
             remove_folder(&self.incoming)?;
@@ -81,14 +85,14 @@ impl<'run> Checkpoint<'run> {
     /// The folder with the checkpoint, after its files have been checked; `None` when there is none.
     pub fn open(&self) -> Result<Option<PathBuf>, Error> {
         if self.folder.exists() {
-            verify(&self.folder)?;
+            self.verify(&self.folder)?;
             return Ok(Some(self.folder.clone()));
         }
-        if self.incoming.exists() && verify(&self.incoming).is_ok() {
+        if self.incoming.exists() && self.verify(&self.incoming).is_ok() {
             return Ok(Some(self.incoming.clone()));
         }
         if self.outgoing.exists() {
-            verify(&self.outgoing)?;
+            self.verify(&self.outgoing)?;
             return Ok(Some(self.outgoing.clone()));
         }
         Ok(None)
@@ -97,7 +101,7 @@ impl<'run> Checkpoint<'run> {
     /// Gives what an interrupted replacement left its proper name.
     fn settle(&self) -> Result<(), Error> {
         if !self.folder.exists() {
-            if self.incoming.exists() && verify(&self.incoming).is_ok() {
+            if self.incoming.exists() && self.verify(&self.incoming).is_ok() {
                 fs::rename(&self.incoming, &self.folder)?;
             } else if self.outgoing.exists() {
                 fs::rename(&self.outgoing, &self.folder)?;
@@ -106,12 +110,46 @@ impl<'run> Checkpoint<'run> {
         remove_folder(&self.outgoing)
     }
 
+    fn verify(&self, folder: &Path) -> Result<(), Error> {
+        let path = folder.join(CHECKSUMS);
+        if !path.exists() {
+            return Err(Error::Damaged { file: path, reason: "is missing".into() });
+        }
+        let checksums: Checksums = durable::read_json(&path)?;
+        let measured = self.run.measured_bytes()?;
+        if measured < checksums.measured_bytes {
+            let written = checksums.measured_bytes;
+            let reason =
+                format!("is of a run with {written} bytes of measurements, {measured} are there");
+            return Err(Error::Damaged { file: folder.to_owned(), reason });
+        }
+        for (name, expected) in &checksums.files {
+            let file = folder.join(name);
+            if !file.is_file() {
+                return Err(Error::Damaged { file, reason: "is missing".into() });
+            }
+            let found = checksum(&file)?;
+            if found.bytes != expected.bytes {
+                let reason = format!("has {} bytes, {} were written", found.bytes, expected.bytes);
+                return Err(Error::Damaged { file, reason });
+            }
+            if found != *expected {
+                let reason = "does not have the content that was written".into();
+                return Err(Error::Damaged { file, reason });
+            }
+        }
+        Ok(())
+    }
+
     fn publish(&self) -> Result<(), Error> {
         let mut files = BTreeMap::new();
         let mut written = Vec::new();
         list(&self.incoming, "", &mut files, &mut written)?;
         let path = self.incoming.join(CHECKSUMS);
-        fs::write(&path, durable::json(&path, &Checksums { files })?)?;
+        fs::write(
+            &path,
+            durable::json(&path, &Checksums { files, measured_bytes: self.run.measured_bytes()? })?,
+        )?;
         written.push(path);
         // Two rounds of syncs. The first: a checkpoint is whole when it gets its name, and must not outlive its run
         // and the measurements of the steps before it. The second: the old one is removed after that name is on disk.
@@ -148,30 +186,6 @@ fn list(
         }
     }
     written.push(folder.to_owned());
-    Ok(())
-}
-
-fn verify(folder: &Path) -> Result<(), Error> {
-    let path = folder.join(CHECKSUMS);
-    if !path.exists() {
-        return Err(Error::Damaged { file: path, reason: "is missing".into() });
-    }
-    let checksums: Checksums = durable::read_json(&path)?;
-    for (name, expected) in &checksums.files {
-        let file = folder.join(name);
-        if !file.is_file() {
-            return Err(Error::Damaged { file, reason: "is missing".into() });
-        }
-        let found = checksum(&file)?;
-        if found.bytes != expected.bytes {
-            let reason = format!("has {} bytes, {} were written", found.bytes, expected.bytes);
-            return Err(Error::Damaged { file, reason });
-        }
-        if found != *expected {
-            let reason = "does not have the content that was written".into();
-            return Err(Error::Damaged { file, reason });
-        }
-    }
     Ok(())
 }
 

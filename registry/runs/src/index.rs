@@ -273,7 +273,9 @@ impl Index {
     }
 
     fn error(&self, source: rusqlite::Error) -> Error {
-        let full = source.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        // On a full disk not even the shared memory of readers can be made: SQLITE_IOERR_SHMSIZE.
+        let shared_memory = source.sqlite_error().is_some_and(|error| error.extended_code == 4874);
+        let full = shared_memory || source.sqlite_error_code() == Some(ErrorCode::DiskFull);
         Error::Index { path: self.file.clone(), full, source: Box::new(source) }
     }
 }

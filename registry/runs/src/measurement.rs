@@ -111,6 +111,11 @@ impl Journal {
         durable::write_atomically(&self.path, &self.lines(&kept)?)
     }
 
+    /// The length of the file in bytes; 0 when there is none.
+    pub(crate) fn bytes(&self) -> Result<u64, Error> {
+        if self.path.exists() { Ok(fs::metadata(&self.path)?.len()) } else { Ok(0) }
+    }
+
     /// The file, once there is one.
     pub(crate) fn file(&self) -> Vec<PathBuf> {
         if self.path.exists() { vec![self.path.clone()] } else { Vec::new() }

@@ -303,6 +303,11 @@ impl Run {
         Ok(())
     }
 
+    /// The length of the measurements in bytes.
+    pub(crate) fn measured_bytes(&self) -> Result<u64, Error> {
+        self.journal.bytes()
+    }
+
     /// Tells the index what the folder says.
     pub(crate) fn tell_index(&self) -> Result<(), Error> {
         let found = read(&self.folder)?;
@@ -352,6 +357,11 @@ pub(crate) fn read(folder: &Path) -> Result<Found, Error> {
 /// Whether a run has ended.
 pub(crate) fn is_finished(folder: &Path) -> bool {
     result_path(folder).exists()
+}
+
+/// Whether a folder is that of a run, and not what is left of one.
+pub(crate) fn is_there(folder: &Path) -> bool {
+    folder.join(MANIFEST).exists()
 }
 
 fn result_path(folder: &Path) -> PathBuf {

@@ -376,8 +376,8 @@ impl Store {
                 let found = folders::read(&folder)?;
                 self.index().put(&found.entry, &found.finals)?;
                 healed = true;
-            } else if !folder.exists() {
-                // Somebody removed it since the store was opened.
+            } else if !run::is_there(&folder) {
+                // Somebody removed it since the store was opened, perhaps not all of it.
                 let id = entry.id.digits();
                 self.index().with(|connection| rows::remove(connection, &id))?;
                 healed = true;

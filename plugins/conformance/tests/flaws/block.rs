@@ -9,6 +9,7 @@ use ablate_abi::v1::{
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -225,6 +226,12 @@ impl Drop for Graph {
     }
 }
 
+/// To go on from, the host gives a folder; to exchange, a file.
+fn file(path: &str) -> PathBuf {
+    let path = Path::new(path);
+    if path.is_dir() { path.join("state") } else { path.to_path_buf() }
+}
+
 impl Differentiable for Toy {
     fn image(&self) -> u64 {
         u64::MAX
@@ -317,7 +324,7 @@ impl Differentiable for Toy {
                 (name, TensorView::new(Dtype::F32, vec![self.width], bytes).expect("floats"))
             });
             let bytes = safetensors::serialize(views, None).expect("valid tensors");
-            fs_err::write(path.as_str(), bytes)
+            fs_err::write(file(path.as_str()), bytes)
                 .map_err(|error| PluginError::data(error.to_string()))
         })
     }
@@ -328,7 +335,7 @@ impl Differentiable for Toy {
                 return Err(PluginError::unsupported(format!("no format `{format}`")));
             }
             let data = |error: &dyn std::fmt::Display| PluginError::data(error.to_string());
-            let bytes = fs_err::read(path.as_str()).map_err(|error| data(&error))?;
+            let bytes = fs_err::read(file(path.as_str())).map_err(|error| data(&error))?;
             let file = SafeTensors::deserialize(&bytes).map_err(|error| data(&error))?;
             let values = |name: &str| {
                 let view = file.tensor(name).ok()?;
