@@ -89,7 +89,7 @@ pub(crate) struct RunArguments {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Variant to run [default: the baseline]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(crate) variant: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -221,7 +221,7 @@ pub(crate) struct DescribeArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
     /// Only this variant
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(crate) variant: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -235,7 +235,7 @@ pub(crate) struct RunsArguments {
     #[arg(long = "experiment", value_name = "EXPERIMENT", conflicts_with = "experiment")]
     pub(crate) of_experiment: Option<String>,
     /// Only runs of this variant
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(crate) variant: Option<String>,
     /// Only runs that stand so
     #[arg(long, value_enum)]

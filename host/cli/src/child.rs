@@ -24,8 +24,10 @@ pub(crate) enum Said {
     Entering(String),
     /// How far a task is.
     Progress { task: String, done: u64, total: u64 },
-    /// The run that a trial writes to, and the step that it goes on from.
-    Run { id: String, resumed_at: Option<u64> },
+    /// The run and the attempt that a trial writes to.
+    Run { id: String, attempt: u32 },
+    /// The step that it goes on from.
+    Resumed { step: u64 },
     /// How far training is.
     Step { epoch: u64, epochs: u64, step: u64, steps: u64, loss: f64 },
     /// A value that was measured while training.

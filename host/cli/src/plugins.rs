@@ -164,10 +164,18 @@ fn component_text(plugin: &Plugin, component: &ComponentDescription) -> String {
         let _ = writeln!(text, "    {key} ({default}): {doc}");
     }
     for slot in &component.slots {
-        let default = slot.default.as_ref().and_then(|d| d.get("use")).and_then(Value::as_str);
-        let default = default.map_or(String::new(), |name| format!(", default `{name}`"));
-        let _ =
-            writeln!(text, "    slot {} (role `{}`{default}): {}", slot.name, slot.role, slot.doc);
+        let named = |block: &Option<Value>| {
+            block.as_ref()?.get("use")?.as_str().map(|name| format!("`{name}`"))
+        };
+        let facts = [
+            Some(format!("role `{}`", slot.role)),
+            slot.many.then(|| "a list".to_owned()),
+            slot.optional.then(|| "may be empty".to_owned()),
+            named(&slot.default).map(|name| format!("default {name}")),
+            named(&slot.null).map(|name| format!("without it {name}")),
+        ];
+        let facts: Vec<String> = facts.into_iter().flatten().collect();
+        let _ = writeln!(text, "    slot {} ({}): {}", slot.name, facts.join(", "), slot.doc);
     }
     text
 }

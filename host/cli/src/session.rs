@@ -7,9 +7,9 @@ use crate::guide::{Guide, Pruned, Standing, Step};
 use crate::plan::{Plan, PlannedTrial};
 use crate::prepare;
 use crate::screen::{Objective, Screen, TrialEvent};
-use crate::trial::{ELSEWHERE, PAUSED, STOPPED, TrialFile};
+use crate::trial::{ELSEWHERE, PAUSED, STOPPED, TrialFile, failed_attempt, failure_of};
 use ablate_config::FailureClass;
-use ablate_runs::{Measurement, RunId, Status, Store};
+use ablate_runs::{AttemptEnd, Measurement, RunId, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -79,6 +79,8 @@ struct Running {
     work: Work,
     file: PathBuf,
     run: Option<RunId>,
+    /// Its number, once the run is known.
+    attempt: u32,
     /// What its process was about to do.
     entering: String,
     failure: Option<(String, Failure)>,
@@ -238,6 +240,7 @@ impl<'a> Session<'a> {
             work,
             file,
             run: None,
+            attempt: 0,
             entering: String::new(),
             failure: None,
             objective: None,
@@ -290,12 +293,11 @@ impl<'a> Session<'a> {
         let Ok(said) = serde_json::from_str::<Said>(line) else { return };
         let trial = &running.work.trial;
         match said {
-            Said::Run { id, resumed_at } => {
+            Said::Run { id, attempt } => {
                 running.run = id.parse().ok();
-                if let Some(step) = resumed_at {
-                    self.screen.trial(TrialEvent::Resumed { job, step });
-                }
+                running.attempt = attempt;
             }
+            Said::Resumed { step } => self.screen.trial(TrialEvent::Resumed { job, step }),
             Said::Entering(what) => running.entering = what,
             Said::TrialFailed { kind, failure } => running.failure = Some((kind, failure)),
             Said::Step { epoch, epochs, step, steps, loss } => {
@@ -385,16 +387,18 @@ impl<'a> Session<'a> {
             None => crash(&running.entering, exit, limit, &stderr),
         };
         if let Some(run) = &stored {
-            let error = crate::trial::failure_of(class.as_str(), &failure);
-            crate::trial::record_failure(run, error, wall.as_secs_f64(), None);
+            let error = failure_of(class.as_str(), &failure);
+            let end = AttemptEnd::now(wall.as_secs_f64(), failed_attempt(&error));
+            // Unless its own process did so. What cannot be written is on the screen at least.
+            let _ = run.end_dead_attempt(running.attempt, &end, &error);
         }
         let failed = running.work.failures.entry(class).or_insert(0);
         *failed += 1;
         let allowed = self.plan.experiment.sweep.retry.retries(class);
         let retry = (*failed <= allowed).then_some((*failed + 1, allowed + 1));
         let short = stored.as_ref().and_then(|run| self.store.short(run.id()).ok());
-        let attempts = stored.as_ref().and_then(|run| run.attempts().ok()).unwrap_or_default();
-        let log = attempts.last().map(|attempt| attempt.folder.join("log.txt"));
+        let attempt = stored.as_ref().and_then(|run| run.attempt(running.attempt).ok());
+        let log = attempt.map(|attempt| attempt.log_path());
         self.screen.trial(TrialEvent::Failed {
             job,
             class: class.as_str(),
@@ -465,8 +469,8 @@ impl Running {
     /// What the process of the trial wrote to its standard error.
     fn stderr(&self, run: Option<&ablate_runs::Run>) -> String {
         let early = self.file.with_extension("stderr");
-        let attempts = run.and_then(|run| run.attempts().ok()).unwrap_or_default();
-        let late = attempts.last().map(|attempt| attempt.folder.join("stderr.txt"));
+        let attempt = run.and_then(|run| run.attempt(self.attempt).ok());
+        let late = attempt.map(|attempt| attempt.stderr_path());
         let read = |path: PathBuf| fs_err::read(path).unwrap_or_default();
         let bytes = [read(early), late.map(read).unwrap_or_default()].concat();
         String::from_utf8_lossy(&bytes).into_owned()

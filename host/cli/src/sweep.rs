@@ -32,6 +32,7 @@ pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
     if arguments.dry_run {
         return dry_run(&plan, &store, &pending, jobs, &arguments);
     }
+    store.writable()?;
     plan.look(variants_of(&plan, &pending), Depth::Parts)?;
     tell_changes(&plan, &store)?;
     printer::note(&headline(&plan, &store, &pending, jobs)?);
@@ -76,6 +77,7 @@ pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
     let plan = plan(&arguments.experiment, scope)?;
     let store = Store::open(&plan.workplace.home)?;
     let pending = pending(&plan, &store)?;
+    store.writable()?;
     if pending.is_empty() {
         printer::note("this trial is done already; nothing was run");
     }

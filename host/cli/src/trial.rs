@@ -70,7 +70,8 @@ fn stored<E: Into<Failure>>(error: E) -> Failed {
 }
 
 fn execute(trial: &TrialFile) -> Result<u8, Failed> {
-    let store = Store::open(&trial.home).map_err(stored)?;
+    // Whoever started this process has just opened the store and compared it with its folders.
+    let store = Store::attach(&trial.home).map_err(stored)?;
     let claim = store.claim(&trial.identity).map_err(stored)?;
     let Some(claim) = claim else { return Ok(ELSEWHERE as u8) };
     let identity = trial.identity.as_str();
@@ -86,9 +87,9 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
         }
         None => create(&store, trial)?,
     };
-    printer::line(&Said::Run { id: run.id().to_string(), resumed_at: None });
     claim.set_run(run.id()).map_err(stored)?;
     let attempt = run.begin_attempt(&NewAttempt::here()).map_err(stored)?;
+    printer::line(&Said::Run { id: run.id().to_string(), attempt: attempt.number() });
     // From here on its last words, and those of its plugins, stay with the attempt.
     let stderr = fs_err::File::create(attempt.stderr_path()).map_err(stored)?;
     rustix::stdio::dup2_stderr(&stderr).map_err(|error| stored(std::io::Error::from(error)))?;
@@ -121,8 +122,12 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
         }
         Err((kind, failure)) => {
             write_log(&attempt.log_path(), &format!("failed: {}", failure.message));
-            let end = end(AttemptOutcome::Lost);
-            record_failure(&run, failure_of(&kind, &failure), wall_s, Some((&attempt, end)));
+            let error = failure_of(&kind, &failure);
+            let end = end(failed_attempt(&error));
+            let (peak_memory_bytes, finals) = (end.peak_memory_bytes, Vec::new());
+            let outcome = Outcome { error: Some(error), wall_s, peak_memory_bytes, finals };
+            // What cannot be written now is said to the parent at least, and the run stays `lost`.
+            let _ = attempt.end(&end).and_then(|_| run.finish(&outcome));
             Err((kind, failure))
         }
     }
@@ -134,32 +139,10 @@ pub(crate) fn failure_of(class: &str, failure: &Failure) -> ablate_runs::Failure
     ablate_runs::Failure { kind: class.to_owned(), message, hints }
 }
 
-/// Writes a failure into its run, unless the trial's own process did. What cannot be written now is on
-/// the screen at least, and the run stays `lost`.
-pub(crate) fn record_failure(
-    run: &Run,
-    error: ablate_runs::Failure,
-    wall_s: f64,
-    attempt: Option<(&Attempt<'_>, AttemptEnd)>,
-) {
-    let outcome = AttemptOutcome::Failed {
-        class: error.kind.clone(),
-        message: error.message.clone(),
-        hints: error.hints.clone(),
-    };
-    let peak = attempt.as_ref().and_then(|(_, end)| end.peak_memory_bytes);
-    let _ = match attempt {
-        Some((attempt, end)) => attempt.end(&AttemptEnd { outcome, ..end }),
-        None => match run.attempts().unwrap_or_default().last() {
-            Some(last) => run.end_attempt(last.number, &AttemptEnd::now(wall_s, outcome)),
-            None => Ok(false),
-        },
-    };
-    if matches!(run.result(), Ok(None)) {
-        let error = Some(error);
-        let finals = Vec::new();
-        let _ = run.finish(&Outcome { error, wall_s, peak_memory_bytes: peak, finals });
-    }
+/// How an attempt ended that failed so.
+pub(crate) fn failed_attempt(error: &ablate_runs::Failure) -> AttemptOutcome {
+    let ablate_runs::Failure { kind, message, hints } = error.clone();
+    AttemptOutcome::Failed { class: kind, message, hints }
 }
 
 /// Takes checkpoints away that are not what was written: the trial then starts anew, with the same result.
@@ -284,9 +267,8 @@ impl Recorder for RunRecorder<'_> {
     fn starts_after(&mut self, step: u64) -> Result<(), StorageError> {
         *self.steps = (step, step);
         if step > 0 {
-            let id = self.run.id().to_string();
             write_log(&self.log, &format!("goes on after step {step}"));
-            printer::line(&Said::Run { id, resumed_at: Some(step) });
+            printer::line(&Said::Resumed { step });
         }
         Ok(self.run.truncate_measurements_after(step)?)
     }

@@ -123,7 +123,7 @@ fn wrong_gradients(made: &Made, batch: &Batch) -> Result<usize, Stop> {
     for (what, gradients) in cases {
         let mut pass = forward(&made.top, GRAPH, 0, batch)?;
         match pass.backward(&gradients) {
-            Ok(_) => return fail(format!("{what} were taken in backward")),
+            Ok(_) => return fail(format!("backward took {what}")),
             Err(error) if error.kind == ErrorKind::PANIC => {
                 return fail(format!("{what} in backward: {}", told(&error)));
             }

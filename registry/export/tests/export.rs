@@ -209,7 +209,7 @@ fn little(bytes: &[u8]) -> u64 {
 fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let masked = |bytes: &[u8]| {
         let crc = crc32c(bytes);
-        u64::from((crc >> 15 | crc << 17).wrapping_add(0xa282_ead8))
+        u64::from(crc.rotate_right(15).wrapping_add(0xa282_ead8))
     };
     let mut records = Vec::new();
     while !bytes.is_empty() {

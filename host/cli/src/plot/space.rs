@@ -62,7 +62,14 @@ impl Space {
             return Ok(only.clone());
         }
         let failure = Failure::user(format!("the variants do not differ in `{typed}`"));
-        let failure = match nearest(typed, varying.iter().map(String::as_str)) {
+        // Keys are long: a slip in the last word of one is to be seen too.
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let near = nearest(typed, varying.iter().map(String::as_str)).or_else(|| {
+            let ends: Vec<String> = varying.iter().map(|key| last(key)).collect();
+            let end = nearest(&last(typed), ends.iter().map(String::as_str))?;
+            varying.iter().find(|key| last(key) == end).cloned()
+        });
+        let failure = match near {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure,
         };

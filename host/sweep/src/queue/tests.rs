@@ -268,11 +268,11 @@ struct Patient {
 impl Driver for Patient {
     fn next(&mut self) -> Next {
         self.asked += 1;
-        match self.given {
-            0 => {}
-            1 if self.from.elapsed() < Duration::from_millis(400) => return Next::Wait,
-            1 => {}
-            _ => return Next::Done,
+        if self.given == 1 && self.from.elapsed() < Duration::from_millis(400) {
+            return Next::Wait;
+        }
+        if self.given == 2 {
+            return Next::Done;
         }
         self.given += 1;
         Next::Start(Box::new(job("true")))
