@@ -12,8 +12,11 @@ use crate::{Error, text};
 /// Pixels of a PNG per pixel of the SVG, which counts 96 to the inch: 300 to the inch.
 const SHARPNESS: f32 = 300.0 / 96.0;
 
-/// The same density per meter, as PNG wants it.
-const PER_METER: u32 = 11_811;
+/// Larger PNGs are less sharp instead: few programs open them, and they would fill the memory.
+const LONGEST: f32 = 20_000.0;
+
+/// Pixels of the SVG per meter.
+const PER_METER: f32 = 96.0 / 0.0254;
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Picture {
         &self.svg
     }
 
-    /// The picture as PNG with 300 dots per inch, drawn from the SVG with an embedded font.
+    /// The picture as PNG with 300 dots per inch, fewer if it is very large, drawn from the SVG with an embedded font.
     ///
     /// # Errors
     /// [`Error::Pixels`] if there is no memory for it.
@@ -39,14 +42,16 @@ impl Picture {
         let fail = |reason: String| Error::Pixels { reason };
         let options = Options { fontdb: fonts(), ..Options::default() };
         let tree = Tree::from_str(&self.svg, &options).map_err(|error| fail(error.to_string()))?;
-        let size = tree.size().to_int_size().scale_by(SHARPNESS);
+        let longest = tree.size().width().max(tree.size().height());
+        let sharpness = SHARPNESS.min(LONGEST / longest);
+        let size = tree.size().to_int_size().scale_by(sharpness);
         let size = size.ok_or_else(|| fail("the picture has no size".into()))?;
         let mut pixels = Pixmap::new(size.width(), size.height())
             .ok_or_else(|| fail("the picture is too large".into()))?;
         // The last row and column may be covered in part only.
         pixels.fill(Color::WHITE);
-        resvg::render(&tree, Transform::from_scale(SHARPNESS, SHARPNESS), &mut pixels.as_mut());
-        encode(&pixels).map_err(|error| fail(error.to_string()))
+        resvg::render(&tree, Transform::from_scale(sharpness, sharpness), &mut pixels.as_mut());
+        encode(&pixels, sharpness).map_err(|error| fail(error.to_string()))
     }
 }
 
@@ -63,14 +68,15 @@ fn fonts() -> Arc<Database> {
     Arc::clone(fonts)
 }
 
-fn encode(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+fn encode(pixels: &Pixmap, sharpness: f32) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    let density = (PER_METER * sharpness).round() as u32;
     encoder.set_pixel_dims(Some(png::PixelDimensions {
-        xppu: PER_METER,
-        yppu: PER_METER,
+        xppu: density,
+        yppu: density,
         unit: png::Unit::Meter,
     }));
     let mut writer = encoder.write_header()?;

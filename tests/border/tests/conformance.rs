@@ -2,7 +2,7 @@
 //! own; what misbehaves is caught by the check that is for it.
 
 use ablate_border::{alone, library};
-use ablate_conformance::{Check, Kit, Outcome, Report};
+use ablate_conformance::{Kit, Outcome, Report};
 use ablate_loader::{Loader, Services};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -42,15 +42,7 @@ fn check(plugin: &str, others: &[&str], adjust: impl FnOnce(Kit) -> Kit) -> Repo
     for other in others {
         kit = kit.with_blocks_of(open(other).root()).expect("it describes itself");
     }
-    let report = adjust(kit).run();
-    println!("{report}");
-    for component in &report.components {
-        for Check { name, outcome, detail, took_s } in &component.checks {
-            let who = &component.name;
-            println!("{who:<28} {name:<12} {took_s:6.2} s {outcome:?}: {detail}");
-        }
-    }
-    report
+    adjust(kit).run()
 }
 
 /// The checks of `component` that did not pass, with their outcomes.

@@ -135,6 +135,21 @@ fn equal_numbers_give_equal_bytes() {
 }
 
 #[test]
+fn huge_pictures_have_fewer_pixels() {
+    let names: Vec<String> = (0..1500).map(|index| format!("variant-{index}")).collect();
+    let rows = names.iter().map(|name| row(name, 0.5, 0.1, 0.5));
+    let picture = forest(&some_forest(rows.collect())).unwrap();
+    let height = Sheet::of(&picture).size.1 / 20.0;
+    assert!(height > 1500.0 * 20.0, "every variant has its row");
+    let bytes = picture.png().unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+    assert_eq!(reader.info().height, 20_000);
+    // Still of the same size on paper: 96 pixels of the SVG are an inch.
+    let per_meter = f64::from(reader.info().pixel_dims.unwrap().yppu);
+    assert!((20_000.0 / per_meter / (height / 96.0 * 0.0254) - 1.0).abs() < 1e-3);
+}
+
+#[test]
 fn pixels_show_what_the_svg_says() {
     let picture = forest(&some_forest(vec![row("one", 0.5, 0.1, 0.01)])).unwrap();
     let bytes = picture.png().unwrap();
