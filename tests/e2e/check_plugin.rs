@@ -44,7 +44,7 @@ fn a_crash_an_exit_and_a_hang_are_failed_checks_and_the_others_still_run() {
         "--configurations",
         "configurations.json",
         "--timeout",
-        "20",
+        "10",
         "--format",
         "json",
     ]);
@@ -52,7 +52,7 @@ fn a_crash_an_exit_and_a_hang_are_failed_checks_and_the_others_still_run() {
     let shapes = |config: &str| found(&report, "misbehaving", &how(config), "shapes");
     assert_eq!(shapes("abort"), ("failed", "it ended the process: signal 6 (SIGABRT)"));
     assert_eq!(shapes("exit"), ("failed", "it ended the process: exit code 0"));
-    let text = "it was not over after 20 s; the checks behind it were left out";
+    let text = "it was not over after 10 s; the checks behind it were left out";
     assert_eq!(shapes("hang"), ("failed", text));
     assert_eq!(found(&report, "misbehaving", &how("exit"), "config").0, "passed");
     // The checks behind the crash.

@@ -64,7 +64,7 @@ block pooling `sliding-window` (plugin `pooling` 0.1.0)
     stride (default 12): Frames from the start of one window to the start of the next.
     tail (default \"pad\"): What happens with the frames at the end that fill no whole window.
     window (default 25): Frames in a window.
-    slot inner (role `pooling`, default `attentive-stats`): Pools the frames of one window to one vector.
+    slot inner (role `pooling`, default `attentive-stats`, null component `mean`): Pools the frames of one window to one vector.
 ";
     assert!(text == expected, "expected:\n{expected}\nfound:\n{text}");
     let text = info("pooling");

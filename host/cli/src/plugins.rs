@@ -172,7 +172,7 @@ fn component_text(plugin: &Plugin, component: &ComponentDescription) -> String {
             slot.many.then(|| "a list".to_owned()),
             slot.optional.then(|| "may be empty".to_owned()),
             named(&slot.default).map(|name| format!("default {name}")),
-            named(&slot.null).map(|name| format!("without it {name}")),
+            named(&slot.null).map(|name| format!("null component {name}")),
         ];
         let facts: Vec<String> = facts.into_iter().flatten().collect();
         let _ = writeln!(text, "    slot {} ({}): {}", slot.name, facts.join(", "), slot.doc);

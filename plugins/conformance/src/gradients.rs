@@ -46,7 +46,7 @@ pub(crate) fn gradients(subject: &Subject<'_>) -> Answer {
             if draw == 0 { batch.clone() } else { subject.batch(Extent::Small, &mut stream)? };
         let probe = Probe::new(&made, mode, batch, &exempt, &start, &mut stream)?;
         hidden |= probe.gradients.parameters.is_none() && made.trainable()?;
-        for place in probe.places(&exempt, &mut stream) {
+        for place in probe.places(&exempt) {
             let finding = findings.entry(place.clone()).or_default();
             if finding.agreed || finding.wrong.len() >= WRONG {
                 continue;
@@ -150,7 +150,7 @@ impl<'a> Probe<'a> {
         Ok(Self { made, mode, batch, weights, start, gradients })
     }
 
-    fn places(&self, exempt: &[(&str, &str)], stream: &mut Stream) -> Vec<Place> {
+    fn places(&self, exempt: &[(&str, &str)]) -> Vec<Place> {
         let inputs = self.batch.0.iter().filter(|(name, array)| {
             array.as_f32().is_some_and(|values| !values.is_empty())
                 && !exempt.iter().any(|(port, _)| port == name)
@@ -162,7 +162,6 @@ impl<'a> Probe<'a> {
         }
         places.push(Place::AllParameters);
         // Always the same ones, so that every draw looks at what the last one left open.
-        let _ = stream;
         tensors.truncate(TENSORS);
         places.extend(tensors.into_iter().map(|(part, path)| Place::Parameter(part, path)));
         places
