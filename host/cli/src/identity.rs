@@ -8,16 +8,19 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What trials of one variant share, as JSON text; a seed makes it an identity.
-pub(crate) struct VariantIdentity(String);
+/// What trials of one variant share, as a JSON text and the fingerprint of the data; a seed makes it an
+/// identity.
+pub(crate) struct VariantIdentity {
+    shared: String,
+    data: String,
+}
 
 impl VariantIdentity {
-    /// From the spec, the bytes of the plugins that it uses, the data, and the files that it reads.
+    /// From the spec, the bytes of the plugins that it uses, and the files that it reads.
     pub(crate) fn new(
         spec: &Spec,
         schemas: &dyn Schemas,
         components: &[Located],
-        fingerprint: &str,
     ) -> Result<Self, Failure> {
         let plugins: BTreeMap<&str, &str> = components
             .iter()
@@ -35,16 +38,24 @@ impl VariantIdentity {
             "results_rev": RESULTS_REV,
             "spec": identity_json(spec, schemas)?,
             "plugins": plugins,
-            "dataset": fingerprint,
             "files": files,
         });
-        Ok(Self(shared.to_string()))
+        Ok(Self { shared: shared.to_string(), data: String::new() })
+    }
+
+    /// With the fingerprint of the data.
+    pub(crate) fn of_data(self, fingerprint: &str) -> Self {
+        Self { data: fingerprint.to_owned(), ..self }
     }
 
     /// The identity of the trial with this seed: a sha256 in hexadecimal.
     pub(crate) fn of_seed(&self, seed: u64) -> String {
         let mut hash = Sha256::new();
-        hash.update(&self.0);
+        // Both lengths, so that no text can pass for the other.
+        for text in [&self.shared, &self.data] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
         hash.update(seed.to_le_bytes());
         hex(&hash.finalize())
     }

@@ -101,14 +101,26 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
     });
     let many = variants.len() > MADE_AT_ONCE && scope.depth == Depth::Parts;
     let depth = if many { Depth::Contracts } else { scope.depth };
-    let checked = check(&workplace, depth, looks)?;
     let schemas = CatalogSchemas::new(&workplace.catalog);
+    // The child takes as long as this.
+    let (checked, identities) = std::thread::scope(|scope| {
+        let checking = scope.spawn(|| check(&workplace, depth, looks));
+        let identities = variants
+            .iter()
+            .zip(&located)
+            .map(|(variant, components)| VariantIdentity::new(&variant.spec, &schemas, components));
+        let identities: Result<Vec<VariantIdentity>, Failure> = identities.collect();
+        let checked = checking.join();
+        (checked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), identities)
+    });
+    let (checked, identities) = (checked?, identities?);
     let seeds = scope.seed.map_or_else(|| experiment.sweep.seeds.first(), |seed| vec![seed]);
     let trials = trials(&variants, &seeds);
     let mut planned = Vec::with_capacity(variants.len());
-    for ((variant, components), checked) in variants.into_iter().zip(located).zip(checked) {
+    let found = located.into_iter().zip(checked).zip(identities);
+    for (variant, ((components, checked), identity)) in variants.into_iter().zip(found) {
         let spec = variant.spec;
-        let identity = VariantIdentity::new(&spec, &schemas, &components, &checked.fingerprint)?;
+        let identity = identity.of_data(&checked.fingerprint);
         let set = variant.set.iter().map(|(key, value)| (key.to_string(), value.to_json()));
         planned.push(PlannedVariant {
             name: variant.name,

@@ -206,8 +206,8 @@ fn check_identity(
     let options = CatalogOptions { home: home.to_owned(), workspace: None, folders };
     let catalog = Catalog::open(options, &ChildProbe).ok()?;
     let schemas = CatalogSchemas::new(&catalog);
-    let found = match VariantIdentity::new(&recorded.spec, &schemas, used, fingerprint) {
-        Ok(identity) => identity.of_seed(meant.run.seed()),
+    let found = match VariantIdentity::new(&recorded.spec, &schemas, used) {
+        Ok(identity) => identity.of_data(fingerprint).of_seed(meant.run.seed()),
         Err(failure) => return Some(failure.message),
     };
     (found != meant.run.identity()).then(|| {
