@@ -2,15 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
 mod ablation;
+mod bundle;
 mod check_plugin;
 mod data;
 mod describe;
 mod errors;
 mod export;
 mod failing;
+mod guided;
 mod harness;
 mod identity;
 mod limits;
+mod pins;
 mod plain;
 mod plain_library;
 mod plots;

@@ -9,7 +9,7 @@ use crate::prepare;
 use crate::screen::{Objective, Screen, TrialEvent};
 use crate::trial::{ELSEWHERE, PAUSED, STOPPED, TrialFile, failed_attempt, failure_of};
 use ablate_config::FailureClass;
-use ablate_runs::{AttemptEnd, Measurement, RunId, Status, Store};
+use ablate_runs::{AttemptEnd, Measurement, RunId, RunSummary, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -169,8 +169,11 @@ impl<'a> Session<'a> {
                     self.settle(&work);
                     self.done_elsewhere(&work, &run.id)?;
                 }
-                // Whoever ran it has tried it as often as it may be.
-                Some(run) if run.status == Status::Failed && work.failures.is_empty() => {
+                Some(run)
+                    if run.status == Status::Failed
+                        && work.failures.is_empty()
+                        && self.is_given_up(&run)? =>
+                {
                     self.settle(&work);
                     self.standing.failed.insert(work.key());
                     self.report.failed += 1;
@@ -184,6 +187,15 @@ impl<'a> Session<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a trial that failed in another process was tried as often as it may be.
+    fn is_given_up(&self, run: &RunSummary) -> Result<bool, Failure> {
+        let class = run.kind.as_deref().and_then(|kind| kind.parse().ok());
+        let allowed = self.plan.experiment.sweep.retry.retries(class.unwrap_or(FailureClass::Other));
+        let attempts = self.store.run(&run.id)?.attempts()?;
+        let tried = attempts.iter().filter(|attempt| attempt.started >= self.began).count();
+        Ok(tried > allowed as usize)
     }
 
     /// Nothing more is to be done for a trial, for now.
