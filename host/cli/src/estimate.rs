@@ -116,7 +116,8 @@ mod tests {
             _: &str,
             _: Option<&str>,
         ) -> Result<Arc<ComponentSchema>, Unknown> {
-            let schema = serde_json::json!({ "type": "object" });
+            let items = serde_json::json!({ "type": "integer" });
+            let schema = serde_json::json!({ "type": "object", "properties": { "items": items } });
             Ok(Arc::new(ComponentSchema { schema, ..ComponentSchema::default() }))
         }
     }
