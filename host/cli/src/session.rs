@@ -192,7 +192,8 @@ impl<'a> Session<'a> {
     /// Whether a trial that failed in another process was tried as often as it may be.
     fn is_given_up(&self, run: &RunSummary) -> Result<bool, Failure> {
         let class = run.kind.as_deref().and_then(|kind| kind.parse().ok());
-        let allowed = self.plan.experiment.sweep.retry.retries(class.unwrap_or(FailureClass::Other));
+        let allowed =
+            self.plan.experiment.sweep.retry.retries(class.unwrap_or(FailureClass::Other));
         let attempts = self.store.run(&run.id)?.attempts()?;
         let tried = attempts.iter().filter(|attempt| attempt.started >= self.began).count();
         Ok(tried > allowed as usize)
