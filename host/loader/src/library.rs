@@ -36,6 +36,19 @@ pub struct Loader {
     open: Mutex<BTreeMap<PathBuf, Arc<Library>>>,
 }
 
+/// The number of the image at `path`. An image is initialized once in a process, by whichever loader opens it first,
+/// so its number is one for all of them. Numbers start at 1: 0 is an image that was never initialized.
+fn image_number(path: &Path) -> u64 {
+    static IMAGES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = images.iter().position(|known| known == path);
+    let position = known.unwrap_or_else(|| {
+        images.push(path.to_owned());
+        images.len() - 1
+    });
+    position as u64 + 1
+}
+
 impl Loader {
     /// A loader whose plugins get `services` and may use `threads` threads each.
     ///
@@ -61,8 +74,7 @@ impl Loader {
             return Ok(library.clone());
         }
         let inspection = self.inspect(&path, sha256)?;
-        // Numbers start at 1: 0 is an image that was never initialized.
-        let image = open.len() as u64 + 1;
+        let image = image_number(&path);
         let root = open_root(&path, &inspection.symbol)?;
         let library = Library { path: path.clone(), sha256: inspection.sha256, image, root };
         let library = Arc::new(self.init(library)?);
