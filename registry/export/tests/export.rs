@@ -321,34 +321,3 @@ fn a_damaged_line_leaves_what_was_there() {
     assert!(place.out().join("out/runs.csv").exists());
     assert_eq!(fs::read_dir(place.out()).unwrap().count(), 2);
 }
-
-/// Ten million measurements of one run, in little memory. Prints the speed.
-#[test]
-fn memory_does_not_grow_with_measurements() {
-    if std::env::var_os("ABLATE_SLOW").is_none_or(|value| value.is_empty()) {
-        eprintln!("skipped: slow (set ABLATE_SLOW)");
-        return;
-    }
-    let place = place();
-    fs::remove_file(place.runs[1].folder().join("measurements.jsonl")).unwrap();
-    let count = 10_000_000_u64;
-    for start in (0..count).step_by(100_000) {
-        let some: Vec<Measurement> = (start..start + 100_000)
-            .map(|step| Measurement::new("loss", "train", step, step / 1000, 1.0 / step as f64))
-            .collect();
-        place.runs[1].append_all(&some).unwrap();
-    }
-    for form in [Form::Csv, Form::Parquet, Form::Tensorboard] {
-        let start = std::time::Instant::now();
-        let written = place.export(form).unwrap();
-        let rows = written.measurements as f64 / start.elapsed().as_secs_f64();
-        let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
-        eprintln!("{}: {:.2} million rows/s, {bytes} bytes", form.as_str(), rows / 1e6);
-    }
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    eprintln!("peak memory: {} MiB", kibibytes / 1024);
-    // The measurements alone would take more than 800 MiB.
-    assert!(kibibytes < 256 * 1024, "{kibibytes} KiB");
-}

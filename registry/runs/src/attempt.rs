@@ -184,6 +184,7 @@ impl Run {
         if self.result()?.is_some() {
             return Err(Error::AlreadyFinished { run: self.id().to_string() });
         }
+        remove_half_written(self.folder())?;
         let attempts = attempts(self.folder());
         fs::create_dir_all(&attempts)?;
         let mut number = numbers(self.folder())?.last().copied().unwrap_or(0);
@@ -311,6 +312,19 @@ pub(crate) fn is_stopped(run: &Path) -> Result<bool, Error> {
 pub(crate) fn last_folder(run: &Path) -> Result<Option<PathBuf>, Error> {
     let last = numbers(run)?.last().copied();
     Ok(last.map(|number| attempts(run).join(format!("{number:03}"))))
+}
+
+/// Removes what a killed attempt left of a file that it was writing. Whoever begins an attempt holds the claim, so nobody
+/// else is writing beside it.
+fn remove_half_written(run: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(run)? {
+        let entry = entry?;
+        let half = entry.file_name().to_str().is_some_and(durable::is_temporary);
+        if half && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The numbers of all attempts, sorted.

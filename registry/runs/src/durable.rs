@@ -61,6 +61,14 @@ pub(crate) fn write_once(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     Ok(written)
 }
 
+/// Whether a file of this name is a temporary one of this module: `measurements.jsonl.new-31018-3`.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let numbers = name.rsplit_once(".new-").and_then(|(_, numbers)| numbers.split_once('-'));
+    numbers.is_some_and(|(process, number)| {
+        process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok()
+    })
+}
+
 /// Writes a temporary file beside `path` and lets `publish` do the rest; after a failure it is removed.
 fn write_temporary(
     path: &Path,
