@@ -132,7 +132,6 @@ impl<'a> Session<'a> {
 
     /// Runs everything, at most `at_once` trials at a time.
     pub(crate) fn run(mut self, at_once: usize) -> Result<Report, Failure> {
-        remove_leftovers(&self.plan.workplace.home.join("trials"));
         let stop = self.stop;
         let summary = ablate_sweep::run(&mut self, at_once, stop);
         for running in self.running.values() {
@@ -538,20 +537,23 @@ fn oom_kills() -> u64 {
     count("/sys/fs/cgroup/memory.events").or_else(|| count("/proc/vmstat")).unwrap_or(0)
 }
 
-/// Removes the files by which processes that are gone started trials: they are `IDENTITY.PID.json` and
-/// `IDENTITY.PID.stderr`. What cannot be removed is in nobody's way.
-fn remove_leftovers(trials: &Path) {
-    let Ok(entries) = fs_err::read_dir(trials) else { return };
+/// Removes what processes that are gone left among the trials of a home: the files by which they started
+/// trials, `IDENTITY.PID.json` and `IDENTITY.PID.stderr`, and what they were writing, `….new-PID-NUMBER`. What
+/// cannot be removed is in nobody's way.
+pub(crate) fn remove_leftovers(home: &Path) {
+    let Ok(entries) = fs_err::read_dir(home.join("trials")) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let started_by = path
-            .file_name()
-            .and_then(|name| name.to_str()?.split('.').nth(1)?.parse().ok())
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let writer = name.rsplit_once(".new-").and_then(|(_, numbers)| numbers.split('-').next());
+        let made_by = writer
+            .or_else(|| name.split('.').nth(1))
+            .and_then(|pid| pid.parse().ok())
             .and_then(rustix::process::Pid::from_raw);
         let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
         // Not at once: on a shared disk it may be another machine's, which reads it within moments.
         let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
         let old = age.is_ok_and(|age| age.is_ok_and(|age| age > LEFTOVER_AGE));
-        if old && started_by.is_some_and(gone) {
+        if old && made_by.is_some_and(gone) {
             let _ = fs_err::remove_file(path);
         }
     }

@@ -9,7 +9,7 @@ use crate::plan::{Plan, PlannedTrial, PlannedVariant, Scope, plan};
 use crate::progress::Progress;
 use crate::runs::measurement;
 use crate::screen::{Objective, Overview, Screen, VariantOverview};
-use crate::session::{Report, Session};
+use crate::session::{Report, Session, remove_leftovers};
 use crate::table::as_typed;
 use crate::table::source::Source;
 use crate::{edited, manifest, objective, prepare, printer, table};
@@ -330,6 +330,7 @@ fn run_trials(
     pending: &[usize],
     at_once: usize,
 ) -> Result<Report, Failure> {
+    remove_leftovers(&plan.workplace.home);
     // Where seeds are added, having all of the first ones is not the end.
     if pending.is_empty() && !matches!(guide, Guide::Seeds(_)) {
         return Ok(Report::default());
