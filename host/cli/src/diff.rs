@@ -272,7 +272,7 @@ mod tests {
         let key = |key: &str| row(Area::Spec, key, true);
         check(&[], true, "nothing that decides results differs, and the results are equal");
         check(
-            &[commit.clone()],
+            std::slice::from_ref(&commit),
             false,
             "nothing that decides results differs, but the results differ",
         );

@@ -158,14 +158,15 @@ mod tests {
     #[test]
     fn updates_are_read_back_and_keep_other_pins() {
         let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (pin("a", '1'), pin("b", '2'));
+        let both = [pin("a", '1'), pin("b", '2')];
+        let (a, b) = (&both[..1], &both[1..]);
         let new = |found: &Pin| Unpinned { found: found.clone(), pinned: None };
-        assert_eq!(Lock::update(folder.path(), &[a.clone()]).unwrap(), [new(&a)]);
-        assert_eq!(Lock::update(folder.path(), &[b.clone()]).unwrap(), [new(&b)]);
-        assert_eq!(Lock::update(folder.path(), &[a.clone(), b.clone()]).unwrap(), []);
+        assert_eq!(Lock::update(folder.path(), a).unwrap(), [new(&a[0])]);
+        assert_eq!(Lock::update(folder.path(), b).unwrap(), [new(&b[0])]);
+        assert_eq!(Lock::update(folder.path(), &both).unwrap(), []);
         let lock = Lock::read(folder.path()).unwrap().unwrap();
-        lock.check(&[a.clone()]).unwrap();
-        lock.check(&[a, b]).unwrap();
+        lock.check(a).unwrap();
+        lock.check(&both).unwrap();
         let names: Vec<_> =
             fs_err::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["ablate.lock"]);
