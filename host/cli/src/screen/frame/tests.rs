@@ -182,7 +182,7 @@ fn failures_of_a_variant_are_summed_up() {
     base.failed = 2;
     let mut model = model(vec![base]);
     let mut summed_up = |events: &[TrialEvent<'_>]| {
-        for event in &events {
+        for event in events {
             model.apply(event, second(1));
         }
         troubles(&model.variants[0]).unwrap().text()
