@@ -222,9 +222,13 @@ fn dry_run(
     }
     let mut text = headline(plan, store, pending, jobs)? + "\n";
     let width = plan.variants.iter().map(|variant| variant.name.chars().count()).max();
-    for (index, variant) in plan.variants.iter().enumerate() {
-        let width = width.unwrap_or(0);
-        dry_lines(&mut text, plan, (index, variant), width, pending, &estimates);
+    let mut seeds = vec![(Vec::new(), Vec::new()); plan.variants.len()];
+    for (at, trial) in plan.trials.iter().enumerate() {
+        let (done, left) = &mut seeds[trial.variant];
+        if pending.binary_search(&at).is_err() { done } else { left }.push(trial.seed);
+    }
+    for (variant, seeds) in plan.variants.iter().zip(&seeds) {
+        dry_lines(&mut text, plan, variant, seeds, width.unwrap_or(0), &estimates);
     }
     printer::data(&text);
     tell_changes(plan, store)?;
@@ -241,27 +245,17 @@ fn next(typed: &ExperimentArguments) -> String {
 fn dry_lines(
     text: &mut String,
     plan: &Plan,
-    (index, variant): (usize, &PlannedVariant),
+    variant: &PlannedVariant,
+    (done, left): &(Vec<u64>, Vec<u64>),
     width: usize,
-    pending: &[usize],
     estimates: &Estimates,
 ) {
-    let mine = |done: bool| -> Vec<u64> {
-        let trials = plan.trials.iter().enumerate();
-        trials
-            .filter(|(at, trial)| {
-                trial.variant == index && pending.binary_search(at).is_err() == done
-            })
-            .map(|(_, trial)| trial.seed)
-            .collect()
-    };
-    let (done, left) = (mine(true), mine(false));
     let time = estimates.of(&variant.spec).filter(|_| !left.is_empty());
     let time = time.map(|time| format!("about {}", duration(time * left.len() as f64)));
     let parameters = variant.checked.total().map(|total| format!("{total} parameters"));
     let facts = [
-        (!done.is_empty()).then(|| format!("done: {}", ranges(&done))),
-        (!left.is_empty()).then(|| format!("to run: {}", ranges(&left))),
+        (!done.is_empty()).then(|| format!("done: {}", ranges(done))),
+        (!left.is_empty()).then(|| format!("to run: {}", ranges(left))),
         time,
         parameters,
         variant.baseline.then(|| "baseline".to_owned()),
