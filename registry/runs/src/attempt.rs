@@ -7,7 +7,10 @@
 //! Nothing here decides what a run is: that does its `result.json`. So nothing is synced: a power failure may cost the
 //! record of an attempt, never a result.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use chrono::{DateTime, Utc};
 use fs_err as fs;
@@ -185,15 +188,14 @@ impl Run {
             return Err(Error::AlreadyFinished { run: self.id().to_string() });
         }
         remove_half_written(self.folder())?;
-        let attempts = attempts(self.folder());
-        fs::create_dir_all(&attempts)?;
+        fs::create_dir_all(attempts(self.folder()))?;
         let mut number = numbers(self.folder())?.last().copied().unwrap_or(0);
         let folder = loop {
             number += 1;
-            let folder = attempts.join(format!("{number:03}"));
+            let folder = folder_of(self.folder(), number);
             match fs::create_dir(&folder) {
                 Ok(()) => break folder,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error.into()),
             }
         };
@@ -212,7 +214,7 @@ impl Run {
     /// # Errors
     /// [`Error::NoAttempt`] when there is none.
     pub fn attempt(&self, number: u32) -> Result<Attempt<'_>, Error> {
-        let folder = attempts(self.folder()).join(format!("{number:03}"));
+        let folder = folder_of(self.folder(), number);
         if folder.is_dir() {
             Ok(Attempt { run: self, number, folder })
         } else {
@@ -225,7 +227,7 @@ impl Run {
         let numbers = numbers(self.folder())?;
         let mut records = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let folder = attempts(self.folder()).join(format!("{number:03}"));
+            let folder = folder_of(self.folder(), number);
             let begun: Option<Begun> = durable::read_json(&folder.join("attempt.json")).ok();
             let end = read_end(&folder);
             let state = end.as_ref().map_or(AttemptState::Lost, |end| match end.outcome {
@@ -289,7 +291,7 @@ impl Run {
 pub(crate) fn total(run: &Path, outcome: &Outcome) -> Result<Outcome, Error> {
     let mut outcome = outcome.clone();
     let numbers = numbers(run)?;
-    let ends = numbers.iter().map(|number| read_end(&attempts(run).join(format!("{number:03}"))));
+    let ends = numbers.iter().map(|number| read_end(&folder_of(run, *number)));
     let ends: Vec<Option<AttemptEnd>> = ends.collect();
     let earlier: f64 = ends.iter().flatten().map(|end| end.wall_s).sum();
     outcome.wall_s = match ends.last() {
@@ -311,17 +313,25 @@ pub(crate) fn is_stopped(run: &Path) -> Result<bool, Error> {
 /// The folder of the last attempt.
 pub(crate) fn last_folder(run: &Path) -> Result<Option<PathBuf>, Error> {
     let last = numbers(run)?.last().copied();
-    Ok(last.map(|number| attempts(run).join(format!("{number:03}"))))
+    Ok(last.map(|number| folder_of(run, number)))
 }
 
-/// Removes what a killed attempt left of a file that it was writing. Whoever begins an attempt holds the claim, so nobody
-/// else is writing beside it.
+/// Removes what killed processes left of files that they were writing, in the run and in its attempts. Whoever begins an
+/// attempt holds the claim, so no trial is writing beside it; a coordinator that is just ending an earlier attempt loses
+/// that end, which is not worth keeping what dead ones left.
 fn remove_half_written(run: &Path) -> Result<(), Error> {
-    for entry in fs::read_dir(run)? {
-        let entry = entry?;
-        let half = entry.file_name().to_str().is_some_and(durable::is_temporary);
-        if half && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
+    let of_attempts = numbers(run)?.into_iter().map(|number| folder_of(run, number));
+    for folder in std::iter::once(run.to_path_buf()).chain(of_attempts) {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let half = entry.file_name().to_str().is_some_and(durable::is_temporary);
+            if half && entry.file_type()?.is_file() {
+                // The one who was writing it may have come to its end meanwhile.
+                match fs::remove_file(entry.path()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                    _ => {}
+                }
+            }
         }
     }
     Ok(())
@@ -343,6 +353,10 @@ fn numbers(run: &Path) -> Result<Vec<u32>, Error> {
 
 fn attempts(run: &Path) -> PathBuf {
     run.join("attempts")
+}
+
+fn folder_of(run: &Path, number: u32) -> PathBuf {
+    attempts(run).join(format!("{number:03}"))
 }
 
 fn end_path(attempt: &Path) -> PathBuf {

@@ -184,3 +184,27 @@ fn records_that_a_power_failure_took_are_no_obstacle() {
     store.rebuild().unwrap();
     assert!(!listed(&store).stopped);
 }
+
+#[test]
+fn an_attempt_removes_what_killed_processes_were_writing_and_nothing_else() {
+    let (_home, store) = store();
+    let run = create(&store);
+    let first = begin(&run).folder().to_owned();
+    begin(&run);
+    let half = [
+        run.folder().join("measurements.jsonl.new-7-0"),
+        first.join("end.json.new-20056-3"),
+        run.folder().join("attempts/002/attempt.json.new-9-1"),
+    ];
+    let kept = [first.join("attempt.json"), first.join("log.txt"), first.join("end.json.new-x-3")];
+    for path in half.iter().chain(&kept[1..]) {
+        std::fs::write(path, "{").unwrap();
+    }
+    begin(&run);
+    for path in half {
+        assert!(!path.exists(), "{} is left", path.display());
+    }
+    for path in kept {
+        assert!(path.exists(), "{} is gone", path.display());
+    }
+}
