@@ -17,6 +17,7 @@ mod failure;
 mod garbage;
 mod guide;
 mod identity;
+mod leftovers;
 mod located;
 mod logs;
 mod manifest;

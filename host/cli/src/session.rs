@@ -13,12 +13,9 @@ use ablate_runs::{AttemptEnd, Measurement, RunId, RunSummary, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// The files by which a trial is started are read within moments; older ones of a dead process are nobody's.
-const LEFTOVER_AGE: Duration = Duration::from_mins(10);
 
 /// How often a trial that another process runs is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -535,26 +532,4 @@ fn oom_kills() -> u64 {
         line.trim().parse::<u64>().ok()
     };
     count("/sys/fs/cgroup/memory.events").or_else(|| count("/proc/vmstat")).unwrap_or(0)
-}
-
-/// Removes what processes that are gone left among the trials of a home: the files by which they started
-/// trials, `IDENTITY.PID.json` and `IDENTITY.PID.stderr`, and what they were writing, `….new-PID-NUMBER`. What
-/// cannot be removed is in nobody's way.
-pub(crate) fn remove_leftovers(home: &Path) {
-    let Ok(entries) = fs_err::read_dir(home.join("trials")) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let writer = name.rsplit_once(".new-").and_then(|(_, numbers)| numbers.split('-').next());
-        let made_by = writer
-            .or_else(|| name.split('.').nth(1))
-            .and_then(|pid| pid.parse().ok())
-            .and_then(rustix::process::Pid::from_raw);
-        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        // Not at once: on a shared disk it may be another machine's, which reads it within moments.
-        let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        let old = age.is_ok_and(|age| age.is_ok_and(|age| age > LEFTOVER_AGE));
-        if old && made_by.is_some_and(gone) {
-            let _ = fs_err::remove_file(path);
-        }
-    }
 }

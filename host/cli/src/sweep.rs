@@ -9,10 +9,10 @@ use crate::plan::{Plan, PlannedTrial, PlannedVariant, Scope, plan};
 use crate::progress::Progress;
 use crate::runs::measurement;
 use crate::screen::{Objective, Overview, Screen, VariantOverview};
-use crate::session::{Report, Session, remove_leftovers};
+use crate::session::{Report, Session};
 use crate::table::as_typed;
 use crate::table::source::Source;
-use crate::{edited, manifest, objective, prepare, printer, table};
+use crate::{edited, leftovers, manifest, objective, prepare, printer, table};
 use ablate_config::Seeds;
 use ablate_runs::{Status, Store, SweepRecord};
 use serde_json::{Value, json};
@@ -324,7 +324,7 @@ fn run_trials(
     pending: &[usize],
     at_once: usize,
 ) -> Result<Report, Failure> {
-    remove_leftovers(&plan.workplace.home);
+    leftovers::remove(&plan.workplace.home, store);
     // Where seeds are added, having all of the first ones is not the end.
     if pending.is_empty() && !matches!(guide, Guide::Seeds(_)) {
         return Ok(Report::default());
