@@ -240,7 +240,7 @@ pub(crate) fn open(file: &Path) -> Result<PathBuf, Failure> {
         return Ok(home);
     }
     fs_err::create_dir_all(&bundles)?;
-    let temporary = bundles.join(format!(".new-{}-{}", &sha256[..16], std::process::id()));
+    let temporary = bundles.join(format!("{}.new-{}", &sha256[..16], std::process::id()));
     let unpacked = (|| -> Result<(), Failure> {
         fs_err::create_dir_all(&temporary)?;
         let mut archive = tar::Archive::new(GzDecoder::new(fs_err::File::open(file)?));

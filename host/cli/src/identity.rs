@@ -8,12 +8,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What trials of one variant share, as a JSON text and the fingerprint of the data; a seed makes it an
-/// identity.
-pub(crate) struct VariantIdentity {
-    shared: String,
-    data: String,
-}
+/// The hash so far of what trials of one variant share: a JSON text and then the fingerprint of the data; a seed
+/// makes it an identity.
+pub(crate) struct VariantIdentity(Sha256);
 
 impl VariantIdentity {
     /// From the spec, the bytes of the plugins that it uses, and the files that it reads.
@@ -40,25 +37,25 @@ impl VariantIdentity {
             "plugins": plugins,
             "files": files,
         });
-        Ok(Self { shared: shared.to_string(), data: String::new() })
+        Ok(Self(with_text(Sha256::new(), &shared.to_string())))
     }
 
     /// With the fingerprint of the data.
     pub(crate) fn of_data(self, fingerprint: &str) -> Self {
-        Self { data: fingerprint.to_owned(), ..self }
+        Self(with_text(self.0, fingerprint))
     }
 
     /// The identity of the trial with this seed: a sha256 in hexadecimal.
     pub(crate) fn of_seed(&self, seed: u64) -> String {
-        let mut hash = Sha256::new();
-        // Both lengths, so that no text can pass for the other.
-        for text in [&self.shared, &self.data] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
+        let mut hash = self.0.clone();
         hash.update(seed.to_le_bytes());
         hex(&hash.finalize())
     }
+}
+
+/// With the length of the text before it, so that no two texts can pass for two others.
+fn with_text(hash: Sha256, text: &str) -> Sha256 {
+    hash.chain_update((text.len() as u64).to_le_bytes()).chain_update(text)
 }
 
 /// Bytes in hexadecimal.

@@ -46,12 +46,13 @@ fn remove_if_left(path: &Path, of_trial: bool, store: &Store) {
         // Whoever has the trial gives it back without a lease; a living one is renewed all the time.
         let _ = store.claim(identity);
     } else if writer.is_none_or(is_gone) {
-        let _ = fs_err::remove_file(path);
+        let _ =
+            if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) };
     }
 }
 
-/// The process that wrote a file which only it needs: `NAME.new-PID-NUMBER` is becoming `NAME`; a trial is started by
-/// `IDENTITY.PID.json` and `IDENTITY.PID.stderr`.
+/// The process that wrote a file which only it needs: `NAME.new-PID` and `NAME.new-PID-NUMBER` are becoming `NAME`; a
+/// trial is started by `IDENTITY.PID.json` and `IDENTITY.PID.stderr`.
 fn writer(name: &str, of_trial: bool) -> Option<u32> {
     let process = match name.rsplit_once(".new-") {
         Some((_, numbers)) => numbers.split('-').next(),
@@ -115,6 +116,7 @@ mod tests {
             "sweeps/pooling/0.json.new-4194305-0",
             "store/abc/.Xy3.tmp",
             "plugins/.Xy3.tmp",
+            "cache/program.json.new-4194305",
         ];
         assert_eq!(left(&leftovers, &[]), [] as [&str; 0]);
         assert_eq!(left(&[], &leftovers), leftovers);

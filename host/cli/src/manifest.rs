@@ -173,7 +173,7 @@ fn program(home: &Path) -> Value {
 /// Writes a cache whole or not at all. One that cannot be written makes the next call slower.
 fn keep(path: &Path, content: &Value) {
     let Some(folder) = path.parent() else { return };
-    let temporary = folder.join(format!(".program.{}", std::process::id()));
+    let temporary = path.with_extension(format!("json.new-{}", std::process::id()));
     let _ = fs_err::create_dir_all(folder)
         .and_then(|()| fs_err::write(&temporary, content.to_string()))
         .and_then(|()| fs_err::rename(&temporary, path));
