@@ -12,6 +12,10 @@ fn main() {
         .and_then(|text| text.split_whitespace().nth(1).map(ToOwned::to_owned))
         .unwrap_or_else(|| "unknown".to_owned());
     let target = std::env::var("TARGET").unwrap_or_else(|_| "unknown".to_owned());
+    println!("cargo::rustc-check-cfg=cfg(nightly)");
+    if version.contains("nightly") {
+        println!("cargo::rustc-cfg=nightly");
+    }
     println!("cargo::rustc-env=ABLATE_RUSTC={version}");
     println!("cargo::rustc-env=ABLATE_TARGET={target}");
     println!("cargo::rerun-if-changed=build.rs");

@@ -9,7 +9,7 @@ const SEARCHED: &str = "searched `[PLACE]/plugins` (6 plugins), `[PLACE]/home/st
 /// The blocks that fit the slot `pooling`.
 const POOLINGS: &str = "known blocks of role `pooling`: `attentive-mean`, `attentive-stats`, \
     `attentive-stats-per-channel`, `mean`, `misbehaving`, `mixing`, `noisy`, `sliding-window`, \
-    `stats`, `wide`";
+    `stats`, `talkative`, `wide`";
 
 /// Sweeps with these changes and expects exactly this on stderr.
 #[track_caller]
@@ -54,7 +54,7 @@ fn unknown_component_with_near_match_valid_names_and_where_was_searched() {
     let expected = format!(
         "error: command line `model.use=rq-vae`: `model`: unknown model `rq-vae`\n\
          hint: did you mean `rqvae`?\n\
-         hint: known models: `rqvae`, `tiny`; {SEARCHED}\n"
+         hint: known models: `beam-tagger`, `grouped`, `relay`, `rqvae`, `tiny`; {SEARCHED}\n"
     );
     refused(&Place::new(), &["model.use=rq-vae"], &expected);
 }
@@ -70,7 +70,8 @@ fn a_component_of_another_kind_is_hinted_at() {
     let expected = format!(
         "error: pooling/experiment.toml:7: `dataset`: unknown dataset `rqvae`\n\
          hint: `rqvae` exists as a model in plugin `rqvae`\n\
-         hint: known datasets: `audio-folder`, `librispeech`, `synthetic-speech`; {SEARCHED}\n"
+         hint: known datasets: `audio-folder`, `encoded-sequences`, `librispeech`, \
+         `synthetic-speech`; {SEARCHED}\n"
     );
     refused_edit("use = \"synthetic-speech\"", "use = \"rqvae\"", &expected);
 }
@@ -330,27 +331,6 @@ fn sizes(text: &str, start: &str) -> String {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no `{start}` in {text}"));
     let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
     format!("{start}{number}")
-}
-
-#[test]
-fn a_name_that_two_plugins_export_is_refused_where_it_is_used() {
-    let place = Place::new();
-    place.add_plugin("duplicate");
-    let duplicate = "the metric `mae` is exported by plugin `duplicate` \
-                     (`[PLACE]/plugins/libablate_duplicate.so`) and by plugin `metrics` \
-                     (`[PLACE]/plugins/libablate_metrics.so`)\n\
-                     hint: rename the metric in one of the plugins, or leave out one of the \
-                     libraries\n";
-    let listed = place.ablate(&["plugins", "list", "--folder", "plugins"]).expect(0);
-    listed.says(&format!("warning: {duplicate}next: ablate plugins info NAME\n"));
-    // Nobody uses it here.
-    place.ablate(&["sweep", "pooling", "--dry-run"]).expect(0);
-    place.edit(
-        "[train]\n",
-        "[metric.error]\nuse = \"mae\"\n\
-         inputs = { prediction = \"reconstruction\", target = \"features\" }\n\n[train]\n",
-    );
-    refused(&place, &[], &format!("error: {duplicate}"));
 }
 
 #[test]

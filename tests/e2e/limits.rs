@@ -1,5 +1,5 @@
 //! What a sweep meets outside: a full disk, a home that cannot be written, a clock that was set
-//! back, folders and files that somebody removed or cut, trials that take too long or too much.
+//! back, folders and files that somebody removed or cut.
 //!
 //! Each of them ends in a clear error or heals by itself, and what is told of it afterwards is what
 //! an undisturbed sweep tells.
@@ -299,21 +299,6 @@ fn fails(how: &str, setting: &str, class: &str, message: &str, attempts: usize) 
     let made = fs::read_dir(runs[1].folder.join("attempts")).unwrap().count();
     assert_eq!(made, attempts, "{}", answer.stderr);
     answer
-}
-
-#[test]
-fn a_trial_that_takes_too_long_is_ended() {
-    let setting = "sweep.trial_timeout=\"2s\"";
-    let answer = fails("hang", setting, "timeout", "the trial took longer than its 2 s", 1);
-    // It has ten seconds to hear that it should end.
-    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
-}
-
-#[test]
-fn a_trial_that_takes_too_much_memory_is_ended() {
-    let setting = "sweep.trial_memory=\"300MiB\"";
-    let message = "the trial used more memory than its 300 MiB";
-    fails("memory", setting, "out-of-memory", message, 2);
 }
 
 #[test]

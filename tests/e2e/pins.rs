@@ -1,6 +1,7 @@
 //! Plugins pinned by their bytes, and the store that keeps what runs refer to.
 
 use crate::harness::Place;
+use crate::install;
 use fs_err as fs;
 
 /// Changes the bytes of a plugin and not what it does: a loader does not look behind the last section.
@@ -65,4 +66,61 @@ fn the_store_keeps_what_runs_refer_to_and_gives_up_the_rest() {
     let run = &place.runs()[0].id;
     let again = place.ablate(&["reproduce", run]).expect(0);
     assert!(again.stdout.starts_with("equal: "), "{}", again.stdout);
+}
+
+#[test]
+fn an_old_run_is_reproduced_although_a_newer_library_was_added() {
+    let place = install::place();
+    place.ablate(&["plugins", "add", install::LIBRARY]).expect(0);
+    place.ablate(&["sweep", "plain", "--update-lock"]).expect(0);
+    // Added and never used, then replaced.
+    for _ in 0..2 {
+        rebuild(&place, "plain");
+        let newer = place.ablate(&["plugins", "add", install::LIBRARY]).expect(0);
+        assert!(newer.stderr.contains(") in place of `plain` 1.0.0 ("), "{}", newer.stderr);
+        assert!(newer.stderr.contains("`plain/ablate.lock`: plugin `plain`"), "{}", newer.stderr);
+        newer.says_line("next: ablate sweep plain --update-lock");
+    }
+    let refused = place.ablate(&["sweep", "plain"]).expect(1);
+    assert!(refused.stderr.contains(") is pinned to 1.0.0 ("), "{}", refused.stderr);
+    refused.says_line("hint: `--update-lock` pins the plugins as they are now");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
+    for entry in fs::read_dir(place.path("home/store")).unwrap() {
+        std::fs::File::open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
+    }
+    // That of the runs and that which is installed stay.
+    let json = place.ablate(&["registry", "gc", "--format", "json"]).expect(0).json();
+    assert_eq!((json["removed"].as_array().unwrap().len(), &json["kept"]), (1, &2.into()));
+    let runs = place.runs();
+    let again = place.ablate(&["reproduce", &runs[0].id]).expect(0);
+    assert!(again.stdout.starts_with("equal: "), "{}", again.stdout);
+    place.ablate(&["sweep", "plain", "--update-lock"]).expect(0);
+    // Other bytes are another plugin: all trials ran again.
+    assert_eq!((runs.len(), place.runs().len()), (4, 8));
+}
+
+#[test]
+fn an_added_plugin_without_a_pin_is_refused_where_there_is_a_lock() {
+    let place = install::place();
+    place.write("plain/ablate.lock", "version = 1\n");
+    let mut command = place.command(&["plugins", "add", "../plugins/libablate_plain.so"]);
+    command.current_dir(place.path("plain"));
+    let added = place.answer(command).expect(0);
+    let told = added.stderr.contains("`ablate.lock`: plugin `plain` 1.0.0 (");
+    assert!(told && added.stderr.contains(") is not pinned, so"), "{}", added.stderr);
+    added.says_line("next: ablate sweep . --update-lock");
+    let sweep = |more: &[&str]| {
+        let mut command = place.command(&[&["sweep", "."], more].concat());
+        command.current_dir(place.path("plain"));
+        place.answer(command)
+    };
+    let refused = sweep(&[]).expect(1);
+    assert!(refused.stderr.contains(") is not pinned"), "{}", refused.stderr);
+    refused.says_line("hint: `--update-lock` pins the plugins as they are now");
+    assert!(place.runs().is_empty());
+    sweep(&["--update-lock"]).expect(0).says_line("pinned plugin `plain` 1.0.0");
+    sweep(&[]).expect(0);
+    // Pinned now, so that adding it again has nothing to tell.
+    let again = place.ablate(&["plugins", "add", install::LIBRARY]).expect(0);
+    assert!(!again.stderr.contains("lock"), "{}", again.stderr);
 }

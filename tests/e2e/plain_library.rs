@@ -54,29 +54,33 @@ pub(crate) fn place(others: &[&str]) -> Place {
     place
 }
 
-/// The library, built by its own manifest into a folder beside those of this workspace.
+/// The library, built once.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| outside("plain"))
+}
+
+/// The library of a fixture that is a workspace of its own, built by its own manifest into a folder
+/// beside those of this workspace.
 ///
 /// Cargo locks that folder, so that test programs which run at the same time build it once. What
 /// it is built from is in its lock file and was fetched with the dependencies of this workspace.
-fn library() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../tests/fixtures/plain/Cargo.toml")
-            .canonicalize()
-            .unwrap();
-        let program = std::env::current_exe().unwrap();
-        // …/target/release/deps/e2e-….
-        let target = program.ancestors().nth(3).unwrap().join("plain");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
-            .arg(manifest)
-            .arg("--target-dir")
-            .arg(&target)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        target.join("release/libablate_plain.so")
-    })
+pub(crate) fn outside(fixture: &str) -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../tests/fixtures/{fixture}/Cargo.toml"))
+        .canonicalize()
+        .unwrap();
+    let program = std::env::current_exe().unwrap();
+    // …/target/release/deps/e2e-….
+    let target = program.ancestors().nth(3).unwrap().join(fixture);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join(format!("release/libablate_{}.so", fixture.replace('-', "_")))
 }

@@ -48,7 +48,7 @@ fn list_has_the_documented_fields_and_the_hash_of_the_file() {
     ];
     assert_eq!(names, expected);
     assert!(pooling.iter().all(|component| component["kind"] == "block"));
-    assert_eq!(keys(&json), ["plugins"]);
+    assert_eq!(keys(&json), ["broken", "plugins"]);
 }
 
 #[test]

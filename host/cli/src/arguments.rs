@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Run conformance checks given on stdin (for the host itself)
     #[command(name = "__conform", hide = true)]
     Conform,
+    /// Contracts of components given on stdin (for the host itself)
+    #[command(name = "__contracts", hide = true)]
+    Contracts,
     /// Prepare datasets given on stdin (for the host itself)
     #[command(name = "__prepare", hide = true)]
     Prepare,
@@ -379,10 +382,43 @@ pub(crate) enum PluginsCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Build the plugin crates of the workspace
-    Build,
+    /// Build the plugin crates of the workspace, or those of any crate
+    Build(BuildPluginArguments),
+    /// Install a plugin, so that experiments find it by name: a library, the folder of a crate, or a
+    /// published crate, which cargo fetches
+    Add(AddPluginArguments),
+    /// Take an installed plugin away; runs keep what they need
+    Remove {
+        /// Name of the plugin
+        name: String,
+    },
     /// Run the conformance checks on a library, a plugin or one component
     Check(CheckPluginArguments),
+    /// Write the crate of a new plugin: component, tests, manifest, CI
+    New(NewPluginArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildPluginArguments {
+    /// Folder or manifest of a crate [default: the workspace here]
+    pub(crate) path: Option<PathBuf>,
+    /// Only this package, where there are several
+    #[arg(long, short, requires = "path")]
+    pub(crate) package: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddPluginArguments {
+    /// A library with its folder, the folder of a crate, or the name of a published crate
+    #[arg(value_name = "FILE|PATH|CRATE[@VERSION]")]
+    pub(crate) plugin: std::ffi::OsString,
+    /// This package of the folder, where there are several
+    #[arg(long, short)]
+    pub(crate) package: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -401,6 +437,63 @@ pub(crate) struct CheckPluginArguments {
     pub(crate) folder: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewPluginArguments {
+    /// Name of the crate; the plugin and its component are called the same, without `ablate-`
+    pub(crate) name: String,
+    /// What its component is
+    #[arg(long, value_enum)]
+    pub(crate) kind: NewKind,
+    /// Role of a block: what slots it fits, such as `pooling`
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Folder that the folder of the crate is made in [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// Folder of a checkout of `ablate`, or of the SDK in it, to build against [default: the
+    /// checkout around the current folder, else the published SDK]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sdk: Option<PathBuf>,
+    /// Look in this folder too for plugins, whose names are taken and whose slots say what a role is
+    #[arg(long)]
+    pub(crate) folder: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// What a new plugin's component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewKind {
+    /// A part of a model, for slots of its role
+    Block,
+    /// What is trained
+    Model,
+    /// A differentiable function to a number
+    Loss,
+    /// A source of batches
+    Dataset,
+    /// A measure over a split
+    Metric,
+}
+
+impl NewKind {
+    /// The word used in files and messages.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Model => "model",
+            Self::Loss => "loss",
+            Self::Dataset => "dataset",
+            Self::Metric => "metric",
+        }
+    }
+
+    /// Whether it computes gradients.
+    pub(crate) fn needs_burn(self) -> bool {
+        matches!(self, Self::Block | Self::Model | Self::Loss)
+    }
 }
 
 #[derive(Debug, Subcommand)]

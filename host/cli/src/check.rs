@@ -3,13 +3,13 @@
 use crate::child::{self, Said};
 use crate::factory::{Contracts, LoadedFactory};
 use crate::failure::Failure;
-use crate::located::Located;
+use crate::located::{Located, plugin_of};
 use crate::printer;
 use crate::services::Reporting;
 use ablate_abi::v1::SharedDataset;
 use ablate_config::{ComponentSpec, Spec};
 use ablate_loader::Loader;
-use ablate_train::{Bound, assemble, bind, parameters};
+use ablate_train::{Bound, assemble, bind, check_groups, parameters};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -80,10 +80,11 @@ pub(crate) struct ContractLine {
 
 /// All of a spec that is looked at: variants with equal keys need only one look.
 pub(crate) fn key(depth: Depth, spec: &Spec) -> Result<String, Failure> {
-    let Spec { device, dataset, model, blocks, losses, metrics, .. } = spec;
+    let Spec { device, dataset, model, blocks, losses, metrics, train, .. } = spec;
+    let groups: Vec<&String> = train.optimizer.groups.keys().collect();
     Ok(match depth {
         Depth::Data => serde_json::to_string(&(device, dataset))?,
-        _ => serde_json::to_string(&(device, dataset, model, blocks, losses, metrics))?,
+        _ => serde_json::to_string(&(device, dataset, model, blocks, losses, metrics, groups))?,
     })
 }
 
@@ -106,7 +107,12 @@ pub(crate) fn serve() -> Result<u8, Failure> {
     child::stop_with_parent(&STOP);
     child::serve(|| {
         let request: CheckRequest = child::request()?;
-        let loader = Loader::new(Reporting::new(&request.home, &STOP), 1);
+        ablate_train::watch_components(|inside| {
+            if !inside.is_empty() {
+                printer::line(&Said::Entering(inside.to_owned()));
+            }
+        });
+        let loader = Loader::new(Reporting::new(&request.home, &STOP)?, 1);
         let mut checker = Checker {
             loader: &loader,
             depth: request.depth,
@@ -160,10 +166,12 @@ impl Checker<'_> {
         };
         let mut parts = None;
         if self.depth >= Depth::Contracts {
-            let bound = bind(spec, &mut factory)?;
+            let bound = bind(spec, &mut factory).map_err(|error| blamed(error, components))?;
             if self.depth == Depth::Parts {
                 checked.contracts = contract_lines(&bound, components);
-                let made = assemble(spec, bound, 0, &mut factory)?;
+                let made = assemble(spec, bound, 0, &mut factory);
+                let made = made.map_err(|error| blamed(error, components))?;
+                check_groups(&made, &spec.train.optimizer)?;
                 let counts = parameters(&made)?;
                 let counts = counts.into_iter().map(|count| (count.path, count.trainable));
                 checked.parameters = Some(counts.collect());
@@ -183,8 +191,20 @@ impl Checker<'_> {
             data
         };
         self.contracts = factory.into_contracts();
+        if let Some(parts) = parts {
+            parts.dismantle();
+        }
         Ok(checked)
     }
+}
+
+/// The failure, with the plugin where it is the component's own fault and not that of the spec.
+fn blamed(error: ablate_train::Error, components: &[Located]) -> Failure {
+    let own = matches!(error.kind(), "panic" | "other" | "state");
+    let mut failure = Failure::from(error);
+    let plugin = plugin_of(&failure.message, components);
+    failure.hints.extend(plugin.filter(|_| own));
+    failure
 }
 
 fn data(name: &str, dataset: &SharedDataset) -> Result<Data, Failure> {

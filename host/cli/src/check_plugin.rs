@@ -227,7 +227,7 @@ impl Watched<'_> {
             loop {
                 match lines.recv_timeout(timeout) {
                     Ok(Line::Done) => done = true,
-                    Ok(line) => self.take(line)?,
+                    Ok(line) => self.take(line, request)?,
                     Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => {
                         // That it has just ended by itself is no error.
@@ -247,7 +247,7 @@ impl Watched<'_> {
         Ok(End::Died(if last.is_empty() { how } else { format!("{how}: {last}") }))
     }
 
-    fn take(&mut self, line: Line) -> Result<(), Failure> {
+    fn take(&mut self, line: Line, request: &Request) -> Result<(), Failure> {
         match line {
             Line::Opened { plugin, version } => {
                 (self.report.plugin, self.report.version) = (plugin, version);
@@ -265,7 +265,13 @@ impl Watched<'_> {
                 self.report.add(&kind, &name, config.as_ref(), check);
                 self.entering = None;
             }
-            Line::Failed(failure) => return Err(failure),
+            Line::Failed(mut failure) => {
+                let library = request.library.display().to_string();
+                if !failure.message.contains(&library) {
+                    failure.message = format!("`{library}`: {}", failure.message);
+                }
+                return Err(failure);
+            }
             Line::Done => {}
         }
         Ok(())
@@ -305,7 +311,7 @@ struct CheckServices {
 }
 
 impl Services for CheckServices {
-    fn log(&self, _: u32, _: &str, _: &str) {}
+    fn log(&self, _: &str, _: u32, _: &str, _: &str) {}
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
 

@@ -51,8 +51,7 @@ pub(crate) fn command(arguments: &[&OsStr]) -> Result<Command, Failure> {
         .args(arguments)
         .stdin(Stdio::null())
         // Burn picks its default device from it, and panics when that backend is not built in.
-        .env_remove("BURN_DEVICE")
-        .env_remove("RUST_BACKTRACE");
+        .env_remove("BURN_DEVICE");
     Ok(command)
 }
 
@@ -66,28 +65,6 @@ fn this_program() -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::unexpected(format!("failed to find this program: {error}")))
 }
 
-/// Runs a child for its whole output.
-pub(crate) fn output(arguments: &[&OsStr], about: &str) -> Result<String, Failure> {
-    let output = command(arguments)?.stderr(Stdio::piped()).output()?;
-    if output.status.success() {
-        return String::from_utf8(output.stdout)
-            .map_err(|_| Failure::unexpected(format!("`{about}` described itself in no text")));
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    match text.trim().strip_prefix("error: ") {
-        Some(text) => {
-            let mut lines = text.lines();
-            let mut failure = Failure::user(lines.next().unwrap_or_default());
-            failure.hints = lines
-                .filter_map(|line| line.strip_prefix("hint: "))
-                .map(ToOwned::to_owned)
-                .collect();
-            Err(failure)
-        }
-        None => Err(died(output.status, about)),
-    }
-}
-
 /// How a process ended, in words.
 pub(crate) fn ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
@@ -98,10 +75,24 @@ pub(crate) fn ended(status: ExitStatus) -> String {
     .describe()
 }
 
-fn died(status: ExitStatus, about: &str) -> Failure {
+/// How the text begins about a process that said nothing before it ended.
+const DEATH: &str = "a plugin ended its process with ";
+
+/// Whether a child died, instead of saying what failed.
+pub(crate) fn is_death(failure: &Failure) -> bool {
+    failure.message.starts_with(DEATH)
+}
+
+fn died(status: ExitStatus, entering: &str, stderr: &str) -> Failure {
     let how = ended(status);
-    Failure::user(format!("`{about}` ended the process that opened it: {how}"))
-        .hint("the file is broken, or its code crashes while it is loaded")
+    let failure = Failure::user(format!("{DEATH}{how} in {entering}"));
+    match stderr.trim().lines().last() {
+        Some(line) => {
+            let line: String = line.chars().take(300).collect();
+            failure.hint(format!("its last words: {line}"))
+        }
+        None => failure,
+    }
 }
 
 /// Sends `input` to a child and waits for its answer, telling `listen` what it says meanwhile.
@@ -124,18 +115,21 @@ pub(crate) fn ask<A: DeserializeOwned>(
     }
     let stderr = child.stderr.take();
     let rest = std::thread::spawn(move || {
-        let mut text = String::new();
+        let mut text = Vec::new();
         if let Some(mut stderr) = stderr {
             // What is left of a dead child's words is a courtesy.
-            let _ = stderr.read_to_string(&mut text);
+            let _ = stderr.read_to_end(&mut text);
         }
-        text
+        String::from_utf8_lossy(&text).into_owned()
     });
     let watch = stop.map(|stop| Watch::start(&child, stop));
     let (mut entering, mut answer, mut failed) = (String::new(), None, None);
     if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
-            let Ok(said) = serde_json::from_str::<Said>(&line?) else { continue };
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line?;
+            // A plugin's texts may be anything.
+            let line = String::from_utf8_lossy(&line);
+            let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
             listen(&said);
             match said {
                 Said::Entering(what) => entering = what,
@@ -151,13 +145,14 @@ pub(crate) fn ask<A: DeserializeOwned>(
     let stderr = rest.join().unwrap_or_default();
     match (failed, answer) {
         (Some(failure), _) => Err(failure),
-        (None, Some(answer)) if status.success() => Ok(serde_json::from_value(answer)?),
+        // Whatever ended it then: the answer was complete.
+        (None, Some(answer)) => Ok(serde_json::from_value(answer)?),
         _ if entering.is_empty() => Err(Failure::unexpected(format!(
             "`ablate {name}` ended with {}: {}",
             ended(status),
             stderr.trim()
         ))),
-        _ => Err(died(status, &entering)),
+        _ => Err(died(status, &entering, &stderr)),
     }
 }
 
@@ -204,6 +199,7 @@ pub(crate) fn request<R: DeserializeOwned>() -> Result<R, Failure> {
 pub(crate) fn serve<A: Serialize>(
     work: impl FnOnce() -> Result<A, Failure>,
 ) -> Result<u8, Failure> {
+    crate::printer::keep_stdout()?;
     match work() {
         Ok(answer) => {
             crate::printer::line(&Said::Answer(serde_json::to_value(answer)?));

@@ -4,7 +4,7 @@ use crate::child::Said;
 use crate::failure::Failure;
 use crate::located::Located;
 use crate::printer;
-use ablate_abi::v1::{Component, Create, Kind, PluginError, RVec, SharedDataset};
+use ablate_abi::v1::{Component, Create, Kind, PluginError, SharedDataset};
 use ablate_config::Spec;
 use ablate_loader::{Library, Loader};
 use ablate_train::{Describe, Factory};
@@ -71,27 +71,7 @@ impl<'a> LoadedFactory<'a> {
 
     /// The dataset of a spec, not prepared.
     pub(crate) fn dataset(&mut self, spec: &Spec) -> Result<SharedDataset, Failure> {
-        let name = &spec.dataset.name;
-        let request = Create {
-            kind: Kind::DATASET,
-            name: name.as_str().into(),
-            config: spec.dataset.config.to_string().into(),
-            path: "dataset".into(),
-            seed: 0,
-            device: spec.device.as_str().into(),
-            dimensions: RVec::new(),
-            slots: RVec::new(),
-            artifacts: RVec::new(),
-        };
-        let made = self.create(None, request);
-        let made = made.map_err(|error| {
-            let failure = Failure::from_plugin("dataset", name, &error);
-            let message = format!("`dataset` (`{name}`) failed to start: {error}");
-            Failure { message, ..failure }
-        })?;
-        made.dataset.into_option().ok_or_else(|| {
-            Failure::unexpected(format!("the plugin of dataset `{name}` made something else"))
-        })
+        Ok(ablate_train::dataset(spec, self)?)
     }
 }
 
@@ -109,7 +89,11 @@ impl Describe for LoadedFactory<'_> {
         if let Some(contract) = self.contracts.get(&key) {
             return Ok(contract.clone());
         }
-        printer::line(&Said::Entering(format!("the contract of {} `{name}`", kind.name())));
+        printer::line(&Said::Entering(format!(
+            "the contract of {} `{name}` (plugin `{}`)",
+            kind.name(),
+            located.plugin
+        )));
         let text = self.library(kind, name, role)?.contract(kind, name, &key.3)?;
         let contract: Value = serde_json::from_str(&text)
             .map_err(|error| PluginError::contract(format!("the contract is no JSON: {error}")))?;
@@ -150,5 +134,9 @@ impl Factory for LoadedFactory<'_> {
 
     fn image(&mut self, kind: Kind, name: &str, role: Option<&str>) -> u64 {
         self.library(kind, name, role).map_or(0, |library| library.image())
+    }
+
+    fn sha256(&mut self, kind: Kind, name: &str, role: Option<&str>) -> String {
+        self.located(kind, name, role).map_or_else(|_| String::new(), |found| found.sha256.clone())
     }
 }

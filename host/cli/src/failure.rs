@@ -14,6 +14,9 @@ pub(crate) struct Failure {
     /// 1 the user's input or a failed trial, 2 incomplete or unexpected.
     #[serde(default = "user")]
     pub(crate) code: u8,
+    /// The backtrace of a panic where one was asked for: for logs, not for the terminal.
+    #[serde(default)]
+    pub(crate) trace: Option<String>,
 }
 
 fn user() -> u8 {
@@ -23,12 +26,12 @@ fn user() -> u8 {
 impl Failure {
     /// The user's input is wrong.
     pub(crate) fn user(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), code: 1 }
+        Self { message: message.into(), hints: Vec::new(), code: 1, trace: None }
     }
 
     /// Something that should not happen.
     pub(crate) fn unexpected(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), code: 2 }
+        Self { message: message.into(), hints: Vec::new(), code: 2, trace: None }
     }
 
     /// With advice.
@@ -49,7 +52,7 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { message, hints, code }
+        Self { message, hints, code, trace: None }
     }
 }
 
@@ -78,10 +81,12 @@ from_error! {
 impl From<ablate_train::Error> for Failure {
     fn from(error: ablate_train::Error) -> Self {
         let mut hints = error.hints();
+        let mut trace = None;
         if let ablate_train::Error::Component { source, .. } = &error {
             hints.extend(panic_place(source));
+            trace = backtrace(source);
         }
-        Self::chain(&error, hints, 1)
+        Self { trace, ..Self::chain(&error, hints, 1) }
     }
 }
 
@@ -89,6 +94,12 @@ impl From<ablate_train::Error> for Failure {
 fn panic_place(error: &PluginError) -> Option<String> {
     let place = error.backtrace.lines().next()?;
     (error.kind == ErrorKind::PANIC).then(|| format!("it panicked at {place}"))
+}
+
+/// What stands below the place: a backtrace where `RUST_BACKTRACE` asked for one.
+fn backtrace(error: &PluginError) -> Option<String> {
+    let (_, trace) = error.backtrace.split_once('\n')?;
+    Some(trace.trim_end().to_owned())
 }
 
 impl From<std::io::Error> for Failure {
@@ -107,7 +118,9 @@ impl Failure {
     /// An error that a component reported.
     pub(crate) fn from_plugin(path: &str, name: &str, error: &PluginError) -> Self {
         let mut failure = Self::user(format!("`{path}` (`{name}`): {error}"));
+        failure.hints.extend(error.hints().map(ToOwned::to_owned));
         failure.hints.extend(panic_place(error));
+        failure.trace = backtrace(error);
         failure
     }
 }

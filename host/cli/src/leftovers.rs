@@ -38,7 +38,7 @@ fn remove_if_left(path: &Path, of_trial: bool, store: &Store) {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let identity = name.strip_suffix(".lease").filter(|_| of_trial);
     let writer = writer(name, of_trial);
-    let unnamed = name.starts_with('.') && name.ends_with(".tmp");
+    let unnamed = name.starts_with('.') && path.extension() == Some(OsStr::new("tmp"));
     if (identity.is_none() && writer.is_none() && !unnamed) || !is_old(path) {
         return;
     }

@@ -49,6 +49,14 @@ impl From<&Description> for BuiltWith {
     }
 }
 
+/// Which plugin the component is from that a text names last, as advice.
+pub(crate) fn plugin_of(text: &str, components: &[Located]) -> Option<String> {
+    let place = |one: &Located| text.rfind(&format!("`{}` (`{}`)", one.path, one.name));
+    let named = components.iter().filter_map(|one| Some((place(one)?, one)));
+    let (_, one) = named.max_by_key(|(place, _)| *place)?;
+    Some(format!("`{}` is from plugin `{}` {}", one.name, one.plugin, one.version))
+}
+
 /// Every component of `spec`, in the order of the spec, outer before inner.
 pub(crate) fn locate(spec: &Spec, catalog: &Catalog) -> Result<Vec<Located>, Failure> {
     let mut walk = Walk { catalog, found: Vec::new() };

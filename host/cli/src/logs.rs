@@ -4,6 +4,7 @@ use crate::arguments::{Format, LogsArguments};
 use crate::failure::Failure;
 use crate::printer;
 use crate::reference::{self, Meant};
+use crate::services::LEVELS;
 use ablate_runs::{AttemptRecord, AttemptState, Status};
 use serde_json::{Value, json};
 use std::io::{Read, Seek, SeekFrom};
@@ -107,6 +108,31 @@ fn print(meant: &Meant, files: &[PathBuf], follow: bool) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The lines of a log as data: `level` and `plugin` are null in what the host says itself.
+fn lines(text: &str) -> Vec<Value> {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for line in text.lines() {
+        if let (Some(more), Some((_, above))) = (line.strip_prefix("    "), lines.last_mut()) {
+            // More of the line before it, as `write_log` has it.
+            above.push('\n');
+            above.push_str(more);
+        } else {
+            let (time, rest) = line.split_once(' ').unwrap_or((line, ""));
+            lines.push((time, rest.to_owned()));
+        }
+    }
+    let split = |(time, rest): (&str, String)| {
+        let by_plugin = rest.split_once(": ").filter(|(level, _)| LEVELS.contains(level));
+        match by_plugin.and_then(|(level, said)| Some((level, said.split_once(": ")?))) {
+            Some((level, (plugin, message))) => {
+                json!({ "time": time, "level": level, "plugin": plugin, "message": message })
+            }
+            None => json!({ "time": time, "level": null, "plugin": null, "message": rest }),
+        }
+    };
+    lines.into_iter().map(split).collect()
+}
+
 /// Prints what is there and what comes, until the run has ended or somebody asks for the end.
 fn tail(meant: &Meant, files: &[PathBuf]) -> Result<(), Failure> {
     // Only the first handler of a process can be set, and this is the only place.
@@ -153,6 +179,34 @@ fn to_json(
         "attempt": chosen.map(|attempt| attempt.number),
         "running": chosen.map(|attempt| attempt.state == AttemptState::Running),
         "log": texts.first(),
+        "lines": texts.first().map(|text| lines(text)),
         "stderr": texts.get(1),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_plugins_are_told_from_those_of_the_host() {
+        let text = "2026-01-02T03:04:05Z started by process 7\n\
+                    2026-01-02T03:04:06Z warning: fixture: model/a::b: two\n    \n    lines: 1\n\
+                    2026-01-02T03:04:07Z failed: `model`: no: nothing\n";
+        let expected = json!([
+            {
+                "time": "2026-01-02T03:04:05Z", "level": null, "plugin": null,
+                "message": "started by process 7",
+            },
+            {
+                "time": "2026-01-02T03:04:06Z", "level": "warning", "plugin": "fixture",
+                "message": "model/a::b: two\n\nlines: 1",
+            },
+            {
+                "time": "2026-01-02T03:04:07Z", "level": null, "plugin": null,
+                "message": "failed: `model`: no: nothing",
+            },
+        ]);
+        assert_eq!(Value::from(lines(text)), expected);
+    }
 }

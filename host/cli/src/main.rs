@@ -1,7 +1,9 @@
 //! The `ablate` command: parses what was typed, wires the rooms together, prints, and decides the
 //! exit code (0 done, 1 the user's input or a failed trial, 2 incomplete or unexpected).
 
+mod add_plugin;
 mod arguments;
+mod build_plugin;
 mod bundle;
 mod check;
 mod check_plugin;
@@ -14,13 +16,16 @@ mod estimate;
 mod export;
 mod factory;
 mod failure;
+mod flood;
 mod garbage;
 mod guide;
 mod identity;
+mod inside;
 mod leftovers;
 mod located;
 mod logs;
 mod manifest;
+mod new_plugin;
 mod objective;
 mod plan;
 mod plot;
@@ -107,6 +112,7 @@ fn run(Arguments { bundle, command }: Arguments) -> Result<u8, Failure> {
         Command::Probe { library } => probe::probe(&library),
         Command::Check => check::serve(),
         Command::Conform => check_plugin::serve(),
+        Command::Contracts => new_plugin::role::serve(),
         Command::Prepare => prepare::serve(),
         Command::Trial { file } => trial::serve(&file),
     }

@@ -6,7 +6,7 @@ use crate::check::{self, CheckRequest, CheckedVariant, Data, Depth, VariantReque
 use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::identity::VariantIdentity;
-use crate::located::{Located, locate};
+use crate::located::{Located, locate, plugin_of};
 use crate::printer;
 use crate::progress::Progress;
 use crate::schemas::CatalogSchemas;
@@ -278,7 +278,11 @@ fn check<'a>(
         }
     });
     progress.close();
-    let checked = checked?;
+    let checked = checked.map_err(|mut failure| {
+        let plugin = plugin_of(&failure.message, &request.components);
+        failure.hints.extend(plugin.filter(|_| child::is_death(&failure)));
+        failure
+    })?;
     Ok(shared.into_iter().map(|index| checked[index].clone()).collect())
 }
 

@@ -4,7 +4,7 @@ use crate::arguments::{Format, PluginsCommand};
 use crate::failure::Failure;
 use crate::printer;
 use crate::workplace::Workplace;
-use ablate_catalog::{Catalog, ComponentDescription, Kind, Plugin};
+use ablate_catalog::{Broken, Catalog, ComponentDescription, Installed, Kind, Plugin};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -15,19 +15,19 @@ pub(crate) fn plugins(command: PluginsCommand) -> Result<u8, Failure> {
             info(&Workplace::open(&folder, None)?, &name, format)
         }
         PluginsCommand::Check(arguments) => crate::check_plugin::check(&arguments),
-        PluginsCommand::Build => {
-            let mut workplace = Workplace::open(&[], None)?;
-            workplace.build()?;
-            list(&workplace, Format::Term)
-        }
+        PluginsCommand::New(arguments) => crate::new_plugin::new(&arguments),
+        PluginsCommand::Build(arguments) => crate::build_plugin::build(&arguments),
+        PluginsCommand::Add(arguments) => crate::add_plugin::add(&arguments),
+        PluginsCommand::Remove { name } => crate::add_plugin::remove(&name),
     }
 }
 
-fn list(workplace: &Workplace, format: Format) -> Result<u8, Failure> {
+pub(crate) fn list(workplace: &Workplace, format: Format) -> Result<u8, Failure> {
     let catalog = &workplace.catalog;
     if format == Format::Json {
         let plugins: Vec<Value> = catalog.plugins().iter().map(to_json).collect();
-        printer::json(&json!({ "plugins": plugins }))?;
+        let broken: Vec<Value> = catalog.broken().iter().map(broken_to_json).collect();
+        printer::json(&json!({ "plugins": plugins, "broken": broken }))?;
     } else {
         printer::data(&listing(catalog));
     }
@@ -48,7 +48,11 @@ fn list(workplace: &Workplace, format: Format) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn to_json(plugin: &Plugin) -> Value {
+fn broken_to_json(Broken { file, kind, message, hints }: &Broken) -> Value {
+    json!({ "library": file, "kind": kind, "message": message, "hints": hints })
+}
+
+pub(crate) fn to_json(plugin: &Plugin) -> Value {
     let description = &plugin.description;
     json!({
         "name": plugin.name(),
@@ -60,6 +64,7 @@ fn to_json(plugin: &Plugin) -> Value {
         "rustc": description.rustc,
         "burn": description.burn,
         "origin": plugin.origin.to_string(),
+        "installed": plugin.installed.as_ref().map(installed_to_json),
         "components": description.components.iter().map(|component| json!({
             "kind": component.kind.to_string(),
             "name": component.name,
@@ -69,34 +74,53 @@ fn to_json(plugin: &Plugin) -> Value {
     })
 }
 
+/// What the list of installed plugins says.
+pub(crate) fn installed_to_json(installed: &Installed) -> Value {
+    json!({
+        "version": installed.version,
+        "sha256": installed.sha256,
+        "source": installed.source,
+        "added": installed.added,
+    })
+}
+
 fn listing(catalog: &Catalog) -> String {
-    let mut text = String::new();
-    for plugin in catalog.plugins() {
-        let description = &plugin.description;
-        let burn = description.burn.as_ref().map_or("no Burn".to_owned(), |v| format!("Burn {v}"));
-        let sha256 = &plugin.sha256[..12.min(plugin.sha256.len())];
+    let text: String = catalog.plugins().iter().map(entry).collect();
+    if text.is_empty() { "no plugins\n".to_owned() } else { text }
+}
+
+/// A plugin with its components, a line each.
+pub(crate) fn entry(plugin: &Plugin) -> String {
+    let description = &plugin.description;
+    let burn = description.burn.as_ref().map_or("no Burn".to_owned(), |v| format!("Burn {v}"));
+    let sha256 = &plugin.sha256[..12.min(plugin.sha256.len())];
+    let mut text = format!(
+        "{} {}  {}  {burn}  {}  {sha256}\n",
+        plugin.name(),
+        description.version,
+        description.abi,
+        plugin.origin
+    );
+    let width = description.components.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    for component in &description.components {
+        let kind = kind_and_role(component);
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{} {}  {}  {burn}  {}  {sha256}",
-            plugin.name(),
-            description.version,
-            description.abi,
-            plugin.origin
-        );
-        let width = description.components.iter().map(|c| c.name.len()).max().unwrap_or(0);
-        for component in &description.components {
-            let kind = kind_and_role(component);
-            let _ = writeln!(text, "  {kind:<16} {:<width$}  {}", component.name, component.doc);
-        }
-        for note in plugin.notes() {
-            let _ = writeln!(text, "  note: {note}");
-        }
+        let _ = writeln!(text, "  {kind:<16} {:<width$}  {}", component.name, component.doc);
     }
-    if text.is_empty() {
-        text.push_str("no plugins\n");
+    for note in plugin.notes() {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    if let Some(installed) = plugin.installed.as_ref().and_then(when_and_where) {
+        let _ = writeln!(text, "  installed {installed}");
     }
     text
+}
+
+/// `2026-01-31 10:30:00 from the file …`; older lists do not say.
+fn when_and_where(installed: &Installed) -> Option<String> {
+    let (added, source) = (installed.added?, installed.source.as_ref()?);
+    let added = added.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
+    Some(format!("{added} from {source}"))
 }
 
 fn kind_and_role(component: &ComponentDescription) -> String {
@@ -110,9 +134,18 @@ fn info(workplace: &Workplace, name: &str, format: Format) -> Result<u8, Failure
     let catalog = &workplace.catalog;
     if let Some(plugin) = catalog.plugin(name) {
         if format == Format::Json {
-            printer::json(&serde_json::to_value(&plugin.description)?)?;
+            let mut json = serde_json::to_value(&plugin.description)?;
+            for key in ["library", "sha256", "origin", "installed"] {
+                json[key] = to_json(plugin)[key].take();
+            }
+            printer::json(&json)?;
         } else {
             let mut text = format!("library: {}\n", plugin.library.display());
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "origin: {}\nsha256: {}", plugin.origin, plugin.sha256);
+            if let Some(installed) = plugin.installed.as_ref().and_then(when_and_where) {
+                let _ = writeln!(text, "installed: {installed}");
+            }
             for component in &plugin.description.components {
                 text.push_str(&component_text(plugin, component));
             }

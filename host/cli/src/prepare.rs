@@ -59,7 +59,7 @@ pub(crate) fn serve() -> Result<u8, Failure> {
     child::stop_with_parent(&STOP);
     child::serve(|| {
         let request: PrepareRequest = child::request()?;
-        let services = Reporting::new(&request.home, &STOP);
+        let services = Reporting::new(&request.home, &STOP)?;
         let loader = ablate_loader::Loader::new(services, request.threads as u32);
         let mut reports = Vec::new();
         for (spec, components) in &request.datasets {

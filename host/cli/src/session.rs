@@ -4,6 +4,8 @@
 use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::guide::{Guide, Pruned, Standing, Step};
+use crate::inside;
+use crate::located::plugin_of;
 use crate::plan::{Plan, PlannedTrial};
 use crate::prepare;
 use crate::screen::{Objective, Screen, TrialEvent};
@@ -16,6 +18,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Characters of what a dead process said last.
+const LAST_WORDS: usize = 300;
 
 /// How often a trial that another process runs is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -340,8 +345,17 @@ impl<'a> Session<'a> {
         let run = running.run.as_ref().and_then(|id| self.store.short(id).ok()).unwrap_or_default();
         let run = run.as_str();
         match exit {
-            // A plugin may end the process with success before there is a result.
-            Exit::Code(0) if self.is_done(&running) => {
+            // A plugin may end the process with success before there is a result, and crash after.
+            exit if exit != Exit::Code(ELSEWHERE) && self.is_done(&running) => {
+                if !exit.is_success() {
+                    let text = format!(
+                        "{}: its result was complete when its process ended with {}{}",
+                        self.label(&running.work.trial),
+                        exit.describe(),
+                        running.place()
+                    );
+                    self.screen.note(&text);
+                }
                 self.settle(&running.work);
                 let found = running.objective.as_ref();
                 let text = found
@@ -391,9 +405,13 @@ impl<'a> Session<'a> {
             stderr: &stderr,
             system_was_out_of_memory: oom_kills() > running.oom_kills,
         });
-        let failure = match running.failure.take() {
-            Some((_, failure)) => failure,
-            None => crash(&running.entering, exit, limit, &stderr),
+        let failure = if let Some((_, failure)) = running.failure.take() {
+            failure
+        } else {
+            let components = &self.plan.variants[running.work.trial.variant].components;
+            let mut failure = crash(&running.place(), exit, limit, &stderr);
+            failure.hints.extend(plugin_of(&failure.message, components));
+            failure
         };
         if let Some(run) = &stored {
             let error = failure_of(class.as_str(), &failure);
@@ -485,19 +503,23 @@ impl Running {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Where its process was when it was last heard of: ` in …`, or nothing.
+    fn place(&self) -> String {
+        let inside = inside::read(&self.file);
+        let place = if inside.is_empty() { &self.entering } else { &inside };
+        if place.is_empty() { String::new() } else { format!(" in {place}") }
+    }
+
     /// Removes the files by which the trial was started.
     fn clean(&self) {
         let _ = fs_err::remove_file(&self.file);
+        let _ = fs_err::remove_file(inside::file(&self.file));
         let _ = fs_err::remove_file(self.file.with_extension("stderr"));
     }
 }
 
 /// What is said of a process that ended without a word.
-fn crash(entering: &str, exit: Exit, limit: Option<Limit>, stderr: &str) -> Failure {
-    let place = match entering {
-        "" => String::new(),
-        place => format!(" in {place}"),
-    };
+fn crash(place: &str, exit: Exit, limit: Option<Limit>, stderr: &str) -> Failure {
     let failure = match limit {
         Some(Limit::Time(time)) => Failure::user(format!(
             "the trial took longer than its {} s{place}",
@@ -519,7 +541,10 @@ fn crash(entering: &str, exit: Exit, limit: Option<Limit>, stderr: &str) -> Fail
         )),
     };
     match stderr.trim().lines().last() {
-        Some(line) => failure.hint(format!("its last words: {line}")),
+        Some(line) => {
+            let line: String = line.chars().take(LAST_WORDS).collect();
+            failure.hint(format!("its last words: {line}"))
+        }
         None => failure,
     }
 }

@@ -4,10 +4,10 @@
 use crate::child::{self, Said};
 use crate::factory::LoadedFactory;
 use crate::failure::Failure;
-use crate::located::Located;
+use crate::located::{Located, plugin_of};
 use crate::manifest::peak_memory_bytes;
-use crate::services::{Reporting, write_log};
-use crate::{objective, printer};
+use crate::services::{PluginLog, Reporting, write_log};
+use crate::{inside, objective, printer};
 use ablate_config::{FailureClass, ReportCheckpoint, Spec};
 use ablate_loader::Loader;
 use ablate_runs::{
@@ -20,6 +20,7 @@ use ablate_train::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,9 @@ pub(crate) struct TrialFile {
 /// The process of a trial.
 pub(crate) fn serve(file: &Path) -> Result<u8, Failure> {
     child::stop_with_parent(&STOP);
+    printer::keep_stdout()?;
     let trial: TrialFile = serde_json::from_slice(&fs_err::read(file)?)?;
+    inside::keep(file);
     match execute(&trial) {
         Ok(code) => Ok(code),
         Err((kind, failure)) => {
@@ -92,10 +95,13 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
     printer::line(&Said::Run { id: run.id().to_string(), attempt: attempt.number() });
     // From here on its last words, and those of its plugins, stay with the attempt.
     let stderr = fs_err::File::create(attempt.stderr_path()).map_err(stored)?;
-    rustix::stdio::dup2_stderr(&stderr).map_err(|error| stored(std::io::Error::from(error)))?;
+    rustix::stdio::dup2_stderr(&stderr)
+        .and_then(|()| rustix::stdio::dup2_stdout(&stderr))
+        .map_err(|error| stored(std::io::Error::from(error)))?;
     let start = Instant::now();
     let mut steps = (0, 0);
-    let trained = train(trial, &run, &attempt, &claim, &mut steps);
+    let mut parts = None;
+    let trained = train(trial, &run, &attempt, &claim, (&mut steps, &mut parts));
     let wall_s = start.elapsed().as_secs_f64();
     let end = |outcome| AttemptEnd {
         peak_memory_bytes: peak_memory_bytes(),
@@ -114,14 +120,17 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
             run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })
                 .map_err(stored)?;
             printer::line(&Said::Final { objective });
+            // A library that ends the process only now takes nothing with it.
+            let _: Option<()> = parts.map(Parts::dismantle);
             Ok(0)
         }
         Ok(ablate_train::Outcome::Stopped { .. }) => {
             attempt.end(&end(AttemptOutcome::Stopped)).map_err(stored)?;
             Ok(if PAUSING.load(Ordering::SeqCst) { PAUSED as u8 } else { STOPPED as u8 })
         }
-        Err((kind, failure)) => {
-            write_log(&attempt.log_path(), &format!("failed: {}", failure.message));
+        Err((kind, mut failure)) => {
+            failure.hints.extend(plugin_of(&failure.message, &trial.components));
+            log_failure(&attempt.log_path(), &failure);
             let error = failure_of(&kind, &failure);
             let end = end(failed_attempt(&error));
             let (peak_memory_bytes, finals) = (end.peak_memory_bytes, Vec::new());
@@ -131,6 +140,13 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
             Err((kind, failure))
         }
     }
+}
+
+/// The last line of an attempt that failed: the failure, where a panic happened, and its backtrace.
+fn log_failure(log: &Path, Failure { message, hints, trace, .. }: &Failure) {
+    let below = hints.iter().chain(trace);
+    let below: String = below.flat_map(|text| ["\n", text.as_str()]).collect();
+    write_log(log, &format!("failed: {message}{below}"));
 }
 
 /// A failure as the store keeps it.
@@ -183,16 +199,18 @@ fn train(
     run: &Run,
     attempt: &Attempt<'_>,
     claim: &Claim,
-    steps: &mut (u64, u64),
+    (steps, kept): (&mut (u64, u64), &mut Option<Parts>),
 ) -> Result<ablate_train::Outcome, Failed> {
     let log = attempt.log_path();
     write_log(&log, &format!("started by process {}", std::process::id()));
-    let services = Reporting::new(&trial.home, &STOP).with_run(run, &log);
+    let services = Reporting::new(&trial.home, &STOP).map_err(stored)?.with_run(run, &log);
+    // Said whichever way the attempt ends.
+    let _plugins = Closing(services.log());
     let loader = Loader::new(services, trial.threads as u32);
     let mut factory = LoadedFactory::new(&loader, &trial.components);
     let bound = bind(&trial.spec, &mut factory).map_err(failed)?;
     let parts = assemble(&trial.spec, bound, trial.seed, &mut factory);
-    let mut parts: Parts = parts.map_err(failed)?;
+    let parts = kept.insert(parts.map_err(failed)?);
     let name = &trial.spec.dataset.name;
     printer::line(&Said::Entering(format!("`dataset` (`{name}`)")));
     let prepared = parts.dataset().prepare().into_result();
@@ -203,7 +221,7 @@ fn train(
     let mut recorder = RunRecorder { run, claim, log, steps, pause_at_epoch, shown };
     let mut checkpoints = RunCheckpoints { run };
     let (spec, seed) = (&trial.spec, trial.seed);
-    let outcome = ablate_train::run(&mut parts, spec, seed, &mut recorder, &mut checkpoints, &STOP);
+    let outcome = ablate_train::run(parts, spec, seed, &mut recorder, &mut checkpoints, &STOP);
     let outcome = outcome.map_err(failed)?;
     let (word, step) = match &outcome {
         ablate_train::Outcome::Finished(finished) => ("finished", finished.steps),
@@ -212,6 +230,15 @@ fn train(
     recorder.steps.1 = step;
     write_log(&recorder.log, &format!("{word} after step {step}"));
     Ok(outcome)
+}
+
+/// Says at the end what was left out of a log.
+struct Closing(Arc<PluginLog>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What was measured after the last step goes to the other measurements, once.

@@ -24,7 +24,7 @@ impl At {
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: `{}`", self.origin, self.key)
+        write!(f, "{}: `{}`", shown(&self.origin.to_string()), shown(&self.key.to_string()))
     }
 }
 
@@ -54,61 +54,68 @@ pub enum Error {
     #[error("failed to read experiment file `{}`", file.display())]
     Read { file: PathBuf, source: std::io::Error },
     /// The file is not TOML.
-    #[error("{}:{line}:{column}: {problem}: `{text}`", file.display())]
+    #[error("{}:{line}:{column}: {}: `{}`", file.display(), shown(problem), shown(text))]
     Syntax { file: PathBuf, line: usize, column: usize, text: String, problem: String },
     /// A file that `extends` names is not there.
-    #[error("{at}: no such file: `{}`", path.display())]
+    #[error("{at}: no such file: `{}`", shown(&path.to_string_lossy()))]
     ExtendsNothing { at: Box<At>, path: PathBuf },
     /// Files extend each other in a circle.
     #[error("{at}: files extend each other in a circle: {}", show_chain(chain))]
     ExtendsCycle { at: Box<At>, chain: Vec<String> },
     /// An override that is not `key=value`.
-    #[error("{text}: {problem}")]
+    #[error("{}: {}", shown(text), shown(problem))]
     BadOverride { text: String, problem: String },
     /// A key that means nothing here.
     #[error("{at}: unknown key")]
     UnknownKey { at: Box<At>, near: Option<String>, known: Vec<String> },
     /// A key that means something, but not in this place.
-    #[error("{at}: {problem}")]
+    #[error("{at}: {}", shown(problem))]
     Misplaced { at: Box<At>, problem: String },
     /// A value of another type than the key takes.
-    #[error("{at}: expected {expected}, found {found}")]
+    #[error("{at}: expected {expected}, found {}", shown(found))]
     WrongType { at: Box<At>, expected: String, found: String },
     /// A value of the right type outside what the key takes.
-    #[error("{at}: must be {bound}, found `{found}`")]
+    #[error("{at}: must be {}, found `{}`", shown(bound), shown(found))]
     OutOfRange { at: Box<At>, bound: String, found: String },
     /// A name that is not one of a fixed few.
-    #[error("{at}: expected one of {}, found `{found}`", quoted(known))]
+    #[error("{at}: expected one of {}, found `{}`", quoted(known), shown(found))]
     NotOneOf { at: Box<At>, found: String, near: Option<String>, known: Vec<String> },
     /// A key that has to be there and is not; `origin` is where it would belong.
-    #[error("{at} is missing: {why}")]
+    #[error("{at} is missing: {}", shown(why))]
     Missing { at: Box<At>, why: String },
     /// Two keys of which exactly one has to be set.
-    #[error("{at}: exactly one of `{first}` and `{second}` must be set, {found}")]
+    #[error("{at}: exactly one of `{first}` and `{second}` must be set, {}", shown(found))]
     ExactlyOne { at: Box<At>, first: String, second: String, found: String },
     /// No plugin exports a component of this kind and name.
-    #[error("{}: unknown {} `{}`", .0.at, noun(&.0.kind, .0.role.as_deref()), .0.name)]
+    #[error("{}: unknown {} `{}`", .0.at, noun(&.0.kind, .0.role.as_deref()), shown(&.0.name))]
     UnknownComponent(Box<UnknownComponent>),
     /// A slot that must be filled and is not.
-    #[error("{at} is missing: `{component}` needs a block of role `{role}` here")]
+    #[error("{at} is missing: `{}` needs a block of role `{}` here", shown(component), shown(role))]
     MissingSlot { at: Box<At>, component: String, role: String },
     /// Something in `[sweep]` that cannot be meant.
-    #[error("{at}: {problem}")]
+    #[error("{at}: {}", shown(problem))]
     Sweep { at: Box<At>, problem: String, hints: Vec<String> },
     /// Two variants have the same name.
-    #[error("{at}: another variant is already named `{name}`")]
+    #[error("{at}: another variant is already named `{}`", shown(name))]
     DuplicateVariant { at: Box<At>, name: String },
     /// A `baseline` that no variant is named.
-    #[error("{at}: no variant is named `{name}`")]
+    #[error("{at}: no variant is named `{}`", shown(name))]
     UnknownVariant { at: Box<At>, name: String, near: Option<String>, known: Vec<String> },
     /// A `ref` to a block that `[blocks]` does not have.
-    #[error("{at}: no shared block `{name}`")]
+    #[error("{at}: no shared block `{}`", shown(name))]
     UnknownReference { at: Box<At>, name: String, near: Option<String>, known: Vec<String> },
     /// Shared blocks contain each other in a circle.
     #[error("{at}: shared blocks contain each other in a circle: {}", show_chain(chain))]
     ReferenceCycle { at: Box<At>, chain: Vec<String> },
+    /// The defaults of slots hold each other, so that there would be no end; the plugins' mistake.
+    #[error("{at}: by their defaults, slots hold each other in a circle: {}", show_chain(chain))]
+    DefaultCycle { at: Box<At>, chain: Vec<String> },
     /// A component's own JSON Schema is broken, which is the plugin's mistake.
-    #[error("the config schema of {kind} `{name}` is not a valid JSON Schema: {problem}")]
+    #[error(
+        "the config schema of {kind} `{}` is not a valid JSON Schema: {}",
+        shown(name),
+        shown(problem)
+    )]
     BrokenSchema { kind: String, name: String, problem: String },
 }
 
@@ -137,7 +144,11 @@ impl Error {
             Self::NotOneOf { near, .. } => meant(near.as_ref()),
             Self::UnknownComponent(inner) => inner.hints(),
             Self::MissingSlot { at, role, .. } => {
-                vec![format!("write `[{}]` with `use = \"…\"` (a block of role `{role}`)", at.key)]
+                let key = shown(&at.key.to_string());
+                vec![format!(
+                    "write `[{key}]` with `use = \"…\"` (a block of role `{}`)",
+                    shown(role)
+                )]
             }
             Self::UnknownVariant { near, known, .. } => {
                 let mut hints = meant(near.as_ref());
@@ -156,6 +167,12 @@ impl Error {
             Self::Sweep { hints, .. } => hints.clone(),
             Self::ExactlyOne { first, second, .. } => {
                 vec![format!("write either `{first}` or `{second}`")]
+            }
+            Self::DefaultCycle { at, .. } => {
+                vec![format!(
+                    "say what it holds: `{} = {{ use = \"…\" }}`",
+                    shown(&at.key.to_string())
+                )]
             }
             Self::DuplicateVariant { .. } => {
                 vec!["the base spec is a variant too; `sweep.base_name` names it".to_owned()]
@@ -202,15 +219,38 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn meant(near: Option<&String>) -> Vec<String> {
-    near.map(|near| format!("did you mean `{near}`?")).into_iter().collect()
+    near.map(|near| format!("did you mean `{}`?", shown(near))).into_iter().collect()
+}
+
+/// Text from outside as a part of a message: in one line, and no more of it than anyone reads.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 300;
+    let mut shown = String::with_capacity(text.len().min(MOST));
+    for (count, letter) in text.chars().enumerate() {
+        if count == MOST {
+            shown.push('…');
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_debug());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 pub(crate) fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ")
 }
 
 fn show_chain(chain: &[String]) -> String {
-    chain.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → ")
+    const MOST: usize = 8;
+    let names: Vec<String> =
+        chain.iter().take(MOST).map(|name| format!("`{}`", shown(name))).collect();
+    let rest = if chain.len() > MOST { " → …" } else { "" };
+    names.join(" → ") + rest
 }
 
 fn noun(kind: &str, role: Option<&str>) -> String {

@@ -1,9 +1,12 @@
 //! The address of a value in an experiment: `model.pooling.window`, `sweep.variant[0].name`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+
+/// A path with more parts than this is a mistake.
+const LONGEST: usize = 32;
 
 /// A path of table keys and list positions from the root of an experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +95,7 @@ impl fmt::Display for KeyPath {
                     if position > 0 {
                         f.write_str(".")?;
                     }
-                    if is_bare(key) { f.write_str(key)? } else { write!(f, "{key:?}")? }
+                    if is_bare(key) { f.write_str(key)? } else { escape(key, f)? }
                 }
             }
         }
@@ -107,7 +110,7 @@ impl Serialize for KeyPath {
 }
 
 /// Keys between dots, positions in brackets: `model.layers[2].use`. A key that holds other
-/// characters stands in quotes: `loss."a.b".weight`.
+/// characters stands in quotes: `loss."a.b".weight`, in double ones with the escapes of TOML.
 impl FromStr for KeyPath {
     type Err = String;
 
@@ -116,20 +119,26 @@ impl FromStr for KeyPath {
         let mut rest = text.trim();
         loop {
             let (key, after) = match rest.chars().next() {
-                Some(quote @ ('"' | '\'')) => {
-                    let inner = &rest[1..];
-                    let end = inner.find(quote).ok_or_else(|| format!("no closing {quote}"))?;
-                    (&inner[..end], &inner[end + 1..])
+                Some('"') => unescaped(&rest[1..])?,
+                Some('\'') => {
+                    let (key, after) = rest[1..].split_once('\'').ok_or("no closing '")?;
+                    (key.to_owned(), after)
                 }
-                _ => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
+                _ => {
+                    let (key, after) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+                    (key.to_owned(), after)
+                }
             };
             if key.is_empty() {
                 return Err("a key is empty".to_owned());
             }
-            if !rest.starts_with(['"', '\'']) && !is_bare(key) {
+            if !rest.starts_with(['"', '\'']) && !is_bare(&key) {
                 return Err(format!("`{key}` is not a key (quote it if it is meant)"));
             }
-            segments.push(Segment::Key(key.to_owned()));
+            if segments.len() == LONGEST {
+                return Err(format!("it has more than {LONGEST} parts"));
+            }
+            segments.push(Segment::Key(key));
             let mut after = after;
             while let Some(inner) = after.strip_prefix('[') {
                 let (index, behind) =
@@ -147,6 +156,53 @@ impl FromStr for KeyPath {
     }
 }
 
+/// A key in double quotes, such that [`unescaped`] and TOML read it back.
+fn escape(key: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_char('"')?;
+    for letter in key.chars() {
+        match letter {
+            '"' | '\\' => write!(f, "\\{letter}")?,
+            letter if letter.is_control() => write!(f, "\\u{:04X}", u32::from(letter))?,
+            letter => f.write_char(letter)?,
+        }
+    }
+    f.write_char('"')
+}
+
+/// A key up to its closing double quote, and what stands behind that.
+fn unescaped(text: &str) -> Result<(String, &str), String> {
+    let mut key = String::new();
+    let mut letters = text.chars();
+    loop {
+        let escaped = match letters.next().ok_or("no closing \"")? {
+            '"' => return Ok((key, letters.as_str())),
+            '\\' => letters.next().ok_or("no closing \"")?,
+            letter => {
+                key.push(letter);
+                continue;
+            }
+        };
+        key.push(match escaped {
+            '"' | '\\' => escaped,
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'u' | 'U' => {
+                let length = if escaped == 'u' { 4 } else { 8 };
+                let digits: String = letters.by_ref().take(length).collect();
+                let code = u32::from_str_radix(&digits, 16).ok();
+                let letter = code.filter(|_| digits.len() == length).and_then(char::from_u32);
+                letter.ok_or_else(|| format!("`\\{escaped}{digits}` is no character"))?
+            }
+            other => {
+                return Err(format!("`\\{other}` is no character (write `\\\\` for a backslash)"));
+            }
+        });
+    }
+}
+
 fn is_bare(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
@@ -157,8 +213,13 @@ mod tests {
 
     #[test]
     fn reads_and_prints_keys() {
-        let texts =
-            ["model", "model.pooling.window", "loss.\"a.b\".weight", "model.layers[2][0].use"];
+        let texts = [
+            "model",
+            "model.pooling.window",
+            "loss.\"a.b\".weight",
+            "model.layers[2][0].use",
+            r#"loss."a\"b\\c\u001B".weight"#,
+        ];
         for text in texts {
             assert_eq!(text.parse::<KeyPath>().unwrap().to_string(), text);
         }
@@ -177,6 +238,9 @@ mod tests {
             ("a[1", "no closing ]"),
             ("a[x]", "`[x]` is not a position"),
             ("[1]", "a key is empty"),
+            (r#""a\x""#, "`\\x` is no character (write `\\\\` for a backslash)"),
+            (r#""\u00""#, "`\\u00\"` is no character"),
+            (&vec!["a"; 33].join("."), "it has more than 32 parts"),
         ] {
             assert_eq!(text.parse::<KeyPath>().unwrap_err(), problem);
         }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::error::Error;
 use crate::schema::{ComponentSchema, SlotSchema};
+use crate::sound;
 
 /// A component that some spec uses.
 pub(crate) struct Known {
@@ -24,12 +25,19 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// # Errors
+    /// If what the component says of its config cannot be followed.
     pub(crate) fn new(
         (kind, name, role): (&str, &str, Option<&str>),
         component: Arc<ComponentSchema>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let (schema, defaults) = without_slots(&component);
-        Self {
+        sound::check(&schema, defaults.as_ref()).map_err(|problem| Error::BrokenSchema {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            problem,
+        })?;
+        Ok(Self {
             kind: kind.to_owned(),
             name: name.to_owned(),
             role: role.map(str::to_owned),
@@ -37,7 +45,7 @@ impl Known {
             schema,
             defaults,
             validator: OnceCell::new(),
-        }
+        })
     }
 
     pub(crate) fn slots(&self) -> &[SlotSchema] {

@@ -53,6 +53,7 @@ mod quantity;
 mod resolve;
 mod schema;
 mod section;
+mod sound;
 mod source;
 mod spec;
 mod spec_value;
@@ -62,7 +63,7 @@ mod tests;
 mod train;
 mod tree;
 
-pub use error::{At, Error, UnknownComponent, nearest};
+pub use error::{At, Error, UnknownComponent, nearest, shown};
 pub use experiment::Experiment;
 pub use failure_class::{FailureClass, UnknownFailureClass};
 pub use identity::{InputFile, identity_json, input_files};

@@ -15,6 +15,9 @@ use crate::tree::{Data, Node, Origin, Tree, replaced_alternatives};
 
 const FILE_NAME: &str = "experiment.toml";
 
+/// No experiment is nested deeper than this; what is could not be written as TOML again.
+const DEEPEST: usize = 64;
+
 /// What is put over an experiment's files, weakest first.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -50,7 +53,27 @@ pub fn load(path: &Path, layers: &Layers) -> Result<Experiment, Error> {
         layers.overrides.iter().map(|text| source::argument(text)).collect();
     figment = put(figment, &arguments?);
     let root = Origins::new(&figment, &files.read).read();
+    if let Some(at) = too_deep(&root, &KeyPath::root()) {
+        let problem = format!("values are nested deeper than {DEEPEST} levels");
+        return Err(Error::Misplaced { at, problem });
+    }
     Experiment::read(Tree::new(root, file))
+}
+
+/// A value below more than [`DEEPEST`] tables and lists.
+fn too_deep(node: &Node, path: &KeyPath) -> Option<Box<At>> {
+    if path.segments().len() > DEEPEST {
+        return Some(At::new(&node.origin, path));
+    }
+    match &node.data {
+        Data::Table(table) => {
+            table.iter().find_map(|(key, node)| too_deep(node, &path.child(key.as_str())))
+        }
+        Data::List(items) => {
+            items.iter().enumerate().find_map(|(index, node)| too_deep(node, &path.item(index)))
+        }
+        _ => None,
+    }
 }
 
 /// Merges layers of equal rank: what any of them replaces is taken away first, so that their order

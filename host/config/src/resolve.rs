@@ -1,6 +1,6 @@
 //! From a tree to the resolved spec: every key checked, every default filled in.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::known::Known;
 use crate::memory::Memory;
 use crate::schema::{Schemas, SlotSchema};
 use crate::section::{FINITE, Section, list, number, refuse_unknown, table, text, texts};
+use crate::sound::deeper;
 use crate::spec::{
     ComponentSpec, LossSpec, MetricSpec, ReportCheckpoint, ReportSpec, SlotSpec, Spec,
 };
@@ -52,7 +53,8 @@ impl<'a> Resolver<'a> {
         let root = Section::loose_root(tree)?;
         let blocks = Blocks::list(&root)?;
         self.memory.borrow_mut().open(root.node("blocks"));
-        whole(&Pass { resolver: self, blocks }, &root)
+        let (defaults, depth) = (RefCell::default(), Cell::default());
+        whole(&Pass { resolver: self, blocks, defaults, depth }, &root)
     }
 
     fn known(
@@ -75,7 +77,7 @@ impl<'a> Resolver<'a> {
                 unknown,
             }))
         })?;
-        let known = Rc::new(Known::new((kind, name, role), component));
+        let known = Rc::new(Known::new((kind, name, role), component)?);
         self.known.borrow_mut().push(known.clone());
         Ok(known)
     }
@@ -145,10 +147,18 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// Components in components, counted over slots. A spec that is nested deeper cannot be read back.
+const DEEPEST: usize = 16;
+/// Lists and tables in the config of one component.
+const DEEPEST_CONFIG: usize = 40;
+
 /// A resolver at work on one tree.
 struct Pass<'a> {
     resolver: &'a Resolver<'a>,
     blocks: Blocks<'a>,
+    /// The slots whose defaults are being resolved: component and slot.
+    defaults: RefCell<Vec<(String, String)>>,
+    depth: Cell<usize>,
 }
 
 /// What a component's table may hold beside its config and its slots.
@@ -260,6 +270,16 @@ impl Pass<'_> {
         let known = self.resolver.known(&chosen.origin, path, kind, name, role)?;
         let config = Config { known: &known, path, origin: &chosen.origin, beside };
         let config = config.read(entries)?;
+        let too_deep = |what: &str, most: usize| Error::Misplaced {
+            at: At::new(&node.origin, path),
+            problem: format!("{what} nested deeper than {most} levels"),
+        };
+        if deeper(&config, DEEPEST_CONFIG) {
+            return Err(too_deep("values are", DEEPEST_CONFIG));
+        }
+        if self.depth.replace(self.depth.get() + 1) >= DEEPEST {
+            return Err(too_deep("blocks are", DEEPEST));
+        }
         let mut slots = BTreeMap::new();
         for slot in known.slots() {
             let filled = self.slot(slot, entries.get(&slot.name), path, name, &chosen.origin)?;
@@ -267,6 +287,7 @@ impl Pass<'_> {
                 slots.insert(slot.name.clone(), filled);
             }
         }
+        self.depth.set(self.depth.get() - 1);
         let component = ComponentSpec { name: name.to_owned(), config, slots };
         self.resolver.memory.borrow_mut().keep(node, kind, role, &component);
         Ok(component)
@@ -292,6 +313,8 @@ impl Pass<'_> {
         let Some(node) = given.or(default.as_ref()) else {
             return if slot.optional { Ok(None) } else { Err(missing(chosen)) };
         };
+        let _open =
+            if given.is_none() { Some(self.open(component, slot, &path, chosen)?) } else { None };
         if is_left_out(node) {
             return if slot.optional { Ok(None) } else { Err(missing(&node.origin)) };
         }
@@ -308,6 +331,25 @@ impl Pass<'_> {
             .map(|(index, item)| self.filling(item, &path.item(index), &slot.role))
             .collect();
         Ok(Some(SlotSpec::Many(filled?)))
+    }
+
+    /// Notes that the default of a slot is being resolved, which must not lead to itself.
+    fn open(
+        &self,
+        component: &str,
+        slot: &SlotSchema,
+        path: &KeyPath,
+        chosen: &Origin,
+    ) -> Result<Open<'_>, Error> {
+        let entry = (component.to_owned(), slot.name.clone());
+        let mut open = self.defaults.borrow_mut();
+        if let Some(start) = open.iter().position(|known| *known == entry) {
+            let chain = open[start..].iter().chain([&entry]);
+            let chain = chain.map(|(component, slot)| format!("{component}.{slot}")).collect();
+            return Err(Error::DefaultCycle { at: At::new(chosen, path), chain });
+        }
+        open.push(entry);
+        Ok(Open(&self.defaults))
     }
 
     /// One block in a slot: an own instance, or `{ ref = "blocks.NAME" }`.
@@ -333,6 +375,15 @@ impl Pass<'_> {
             self.resolver.known(&reference.origin, &path, "block", component, Some(role))?;
         }
         Ok(SlotSpec::Ref(name.to_owned()))
+    }
+}
+
+/// A slot whose default is being resolved, until it is dropped.
+struct Open<'a>(&'a RefCell<Vec<(String, String)>>);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().pop();
     }
 }
 

@@ -174,6 +174,9 @@ pub struct GroupSpec {
     pub learning_rate_scale: f64,
     /// Whether the group is left as it is.
     pub frozen: bool,
+    /// Its own schedule; `None` is that of all groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleSpec>,
 }
 
 /// The learning rate over time, as a factor on the optimizer's.

@@ -1,6 +1,7 @@
 //! What the tests share: a few components with schemas by schemars, and experiments in a folder.
 
 mod errors;
+mod hostile;
 mod layers;
 mod resolved;
 mod sweeps;

@@ -141,18 +141,21 @@ fn groups(section: &Section<'_>) -> Result<BTreeMap<String, GroupSpec>, Error> {
     table(node, &path)?
         .iter()
         .map(|(name, node)| {
-            let keys = ["learning_rate_scale", "frozen"];
+            let keys = ["learning_rate_scale", "frozen", "schedule"];
             let path = path.child(name.as_str());
             let group = Section::open(Some(node), path, &node.origin, &keys)?;
             let scale = group.number("learning_rate_scale", NOT_NEGATIVE)?.unwrap_or(1.0);
             let frozen = group.flag("frozen")?.unwrap_or(false);
-            Ok((name.clone(), GroupSpec { learning_rate_scale: scale, frozen }))
+            let own = group.node("schedule").is_some();
+            let schedule = own.then(|| schedule(&group)).transpose()?;
+            Ok((name.clone(), GroupSpec { learning_rate_scale: scale, frozen, schedule }))
         })
         .collect()
 }
 
-fn schedule(train: &Section<'_>) -> Result<ScheduleSpec, Error> {
-    let loose = Section::loose(train, "schedule")?;
+/// The schedule of all groups below `[train]`, or of one below its own table.
+fn schedule(parent: &Section<'_>) -> Result<ScheduleSpec, Error> {
+    let loose = Section::loose(parent, "schedule")?;
     let names = ["constant", "linear-warmup", "cosine", "step"];
     let name = loose.choice("use", &names)?.unwrap_or("constant");
     let keys: &[&str] = match name {
@@ -161,7 +164,7 @@ fn schedule(train: &Section<'_>) -> Result<ScheduleSpec, Error> {
         "step" => &["use", "warmup_steps", "step_every_steps", "gamma"],
         _ => &["use"],
     };
-    let section = train.section("schedule", keys)?;
+    let section = parent.section("schedule", keys)?;
     let warmup_steps = section.count("warmup_steps", 0)?;
     let ratio = |key: &str, bound: Bound, default: f64| {
         Ok::<_, Error>(section.number(key, bound)?.unwrap_or(default))

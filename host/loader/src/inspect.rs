@@ -4,7 +4,9 @@
 //! before anything is mapped.
 
 use crate::Error;
+use crate::natives::Natives;
 use ablate_abi::v1::SYMBOL_PREFIX;
+use object::elf::PT_INTERP;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Architecture, NameOrOrdinal, Object, ObjectKind, ObjectSection};
 use sha2::{Digest, Sha256};
@@ -17,6 +19,15 @@ pub struct Inspection {
     pub symbol: String,
     /// Its sha256, in hexadecimal.
     pub sha256: String,
+    /// The native libraries that it names.
+    pub(crate) natives: Natives,
+}
+
+impl Inspection {
+    /// The plugin's name, as its root symbol says.
+    pub fn plugin(&self) -> String {
+        self.symbol.strip_prefix(SYMBOL_PREFIX).unwrap_or(&self.symbol).replace('_', "-")
+    }
 }
 
 /// Reads the file at `path` and checks that it is a complete plugin for this machine.
@@ -25,8 +36,11 @@ pub struct Inspection {
 /// Names what is wrong with the file.
 pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     let at = || path.to_path_buf();
-    let bytes = fs_err::read(path).map_err(|source| Error::Read { path: at(), source })?;
     let not_a_library = |reason: &str| Error::NotALibrary { path: at(), reason: reason.to_owned() };
+    if path.is_dir() {
+        return Err(not_a_library("it is a folder"));
+    }
+    let bytes = fs_err::read(path).map_err(|source| Error::Read { path: at(), source })?;
     if bytes.is_empty() {
         return Err(not_a_library("the file is empty"));
     }
@@ -50,8 +64,12 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
         })
         // Mach-O puts an underscore before every symbol.
         .map(|name| name.strip_prefix('_').map(ToOwned::to_owned).unwrap_or(name))
-        .find(|name| name.starts_with(SYMBOL_PREFIX))
-        .ok_or_else(|| Error::NoRoot { path: at() })?;
+        .find(|name| name.starts_with(SYMBOL_PREFIX));
+    let symbol = match symbol {
+        Some(symbol) => symbol,
+        None if is_program(&bytes) => return Err(not_a_library("it is an executable")),
+        None => return Err(Error::NoRoot { path: at() }),
+    };
     let digest = Sha256::digest(&bytes);
     let sha256 = digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         use std::fmt::Write;
@@ -59,7 +77,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
         let _ = write!(text, "{byte:02x}");
         text
     });
-    Ok(Inspection { symbol, sha256 })
+    Ok(Inspection { symbol, sha256, natives: Natives::of(&bytes) })
 }
 
 /// Compares the length of the file with what its headers speak of.
@@ -86,10 +104,21 @@ fn check_complete(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether an ELF file names the program that starts it. Executables are loaded anywhere, so the
+/// kind of their file is that of libraries.
+fn is_program(bytes: &[u8]) -> bool {
+    ElfFile64::<object::Endianness>::parse(bytes).is_ok_and(|elf| {
+        elf.elf_program_headers().iter().any(|header| header.p_type(elf.endian()) == PT_INTERP)
+    })
+}
+
 /// The end of the section table of a 64-bit little-endian ELF file whose table is cut off, so that
 /// it no longer parses.
 fn claimed_elf_length(bytes: &[u8]) -> Option<u64> {
     let is_elf = bytes.starts_with(b"\x7fELF\x02\x01");
+    if is_elf && bytes.len() < 64 {
+        return Some(64);
+    }
     let field = bytes.get(0x28..0x30).filter(|_| is_elf)?;
     let start = u64::from_le_bytes(field.try_into().ok()?);
     let count = u16::from_le_bytes(bytes.get(0x3c..0x3e)?.try_into().ok()?);
@@ -135,7 +164,7 @@ mod tests {
     #[test]
     fn notices_truncation_at_every_length() {
         let own = fs_err::read(std::env::current_exe().expect("a path")).expect("readable");
-        for keep in [64, 1_000, own.len() / 2, own.len() - 1] {
+        for keep in [40, 64, 1_000, own.len() / 2, own.len() - 1] {
             let text = error_of(&format!("cut-{keep}"), &own[..keep]);
             assert!(
                 text.contains("is truncated") && text.contains(&format!("{keep} bytes")),

@@ -4,6 +4,7 @@
 //! system says about it, as long as not even the time of its last change differs.
 
 use crate::Inspection;
+use crate::natives::Natives;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,7 @@ pub(crate) struct Inspected {
 #[derive(Serialize, Deserialize)]
 struct Known {
     symbol: String,
+    natives: Natives,
     state: FileState,
 }
 
@@ -45,8 +47,9 @@ impl Inspected {
     /// What is known about the library with this sha256, if the file at `path` is still it.
     pub(crate) fn recall(&self, path: &Path, sha256: &str) -> Option<Inspection> {
         let known = fs_err::read(self.file(sha256)?).ok()?;
-        let Known { symbol, state } = serde_json::from_slice(&known).ok()?;
-        (FileState::of(path)? == state).then(|| Inspection { symbol, sha256: sha256.to_owned() })
+        let Known { symbol, natives, state } = serde_json::from_slice(&known).ok()?;
+        let sha256 = sha256.to_owned();
+        (FileState::of(path)? == state).then_some(Inspection { symbol, sha256, natives })
     }
 
     /// Keeps what was found in a file that was in `state` before it was read.
@@ -55,7 +58,8 @@ impl Inspected {
     pub(crate) fn keep(&self, path: &Path, state: Option<FileState>, found: &Inspection) {
         let Some(state) = state.filter(|state| FileState::of(path) == Some(*state)) else { return };
         let Some(file) = self.file(&found.sha256).filter(|_| state.settled()) else { return };
-        let known = Known { symbol: found.symbol.clone(), state };
+        let (symbol, natives) = (found.symbol.clone(), found.natives.clone());
+        let known = Known { symbol, natives, state };
         let json = serde_json::to_vec(&known).expect("plain data is valid JSON");
         // One name for all writers, so that what a killed one left is not left for ever. They all
         // write the same, and an entry that is damaged all the same is written again.
@@ -111,7 +115,8 @@ mod tests {
     use super::*;
 
     fn inspection() -> Inspection {
-        Inspection { symbol: "ablate_plugin_x".to_owned(), sha256: "0a".repeat(32) }
+        let (symbol, sha256) = ("ablate_plugin_x".to_owned(), "0a".repeat(32));
+        Inspection { symbol, sha256, natives: Natives::default() }
     }
 
     /// A kept library and its place.

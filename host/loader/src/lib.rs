@@ -16,9 +16,13 @@ mod error;
 mod inspect;
 mod inspected;
 mod library;
+mod natives;
+mod revision;
 mod services;
+mod took;
 
 pub use error::Error;
 pub use inspect::{Inspection, inspect};
 pub use library::{Library, Loader};
 pub use services::{NoServices, Services};
+pub use took::Took;

@@ -1,14 +1,17 @@
 //! Open libraries and what can be asked of their roots.
 #![expect(unsafe_code, reason = "opening a library runs its constructors")]
 
-use crate::Error;
+use crate::error::Wrong;
 use crate::inspect::{Inspection, inspect};
 use crate::inspected::{FileState, Inspected};
+use crate::revision::{Root, enter};
 use crate::services::{Services, share};
+use crate::took::{Laps, Took};
+use crate::{Error, natives};
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use ablate_abi::v1::{
-    Component, Create, Host_TO, InitOptions, Kind, LogLevel, Plugin_Ref, PluginError, REVISION,
-    RResult, SharedHost,
+    Component, Create, InitOptions, Kind, LogLevel, Plugin_Ref, PluginError, REVISION, RResult,
+    RString,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// An open plugin. The library behind it stays mapped for the life of the process.
 pub struct Library {
     path: PathBuf,
+    name: String,
     sha256: String,
     image: u64,
-    root: Plugin_Ref,
+    root: Root,
+    took: Took,
 }
 
 impl std::fmt::Debug for Library {
@@ -30,7 +35,7 @@ impl std::fmt::Debug for Library {
 
 /// Opens each file once and numbers the images.
 pub struct Loader {
-    host: SharedHost,
+    services: Arc<dyn Services>,
     threads: u32,
     inspected: Inspected,
     open: Mutex<BTreeMap<PathBuf, Arc<Library>>>,
@@ -55,8 +60,7 @@ impl Loader {
     /// Calls into plugins are serial within a trial, so each one's pool may have all threads.
     pub fn new(services: impl Services, threads: u32) -> Self {
         let inspected = Inspected::new(services.library_cache());
-        let host = share(services, threads);
-        Self { host, threads, inspected, open: Mutex::new(BTreeMap::new()) }
+        Self { services: Arc::new(services), threads, inspected, open: Mutex::new(BTreeMap::new()) }
     }
 
     /// Opens the library at `path`, or gives the one that is open already.
@@ -73,11 +77,19 @@ impl Loader {
         if let Some(library) = open.get(&path) {
             return Ok(library.clone());
         }
+        let (mut laps, mut took) = (Laps::start(), Took::default());
         let inspection = self.inspect(&path, sha256)?;
+        took.inspect = laps.lap();
         let image = image_number(&path);
-        let root = open_root(&path, &inspection.symbol)?;
-        let library = Library { path: path.clone(), sha256: inspection.sha256, image, root };
-        let library = Arc::new(self.init(library)?);
+        let natives = inspection.natives.check(&path)?;
+        let header = map(&path, &inspection.symbol)?;
+        natives::keep(natives, &path);
+        took.map = laps.lap();
+        let root = check(&path, header)?;
+        let name = inspection.plugin();
+        let library =
+            Library { path: path.clone(), name, sha256: inspection.sha256, image, root, took };
+        let library = Arc::new(self.init(library, laps)?);
         open.insert(path, library.clone());
         Ok(library)
     }
@@ -106,19 +118,21 @@ impl Loader {
     /// As [`Loader::open`], from the layout check on.
     pub fn linked(&self, name: &str, header: &'static LibHeader) -> Result<Library, Error> {
         let path = PathBuf::from(format!("{name} (linked)"));
-        let root = header.init_root_module::<Plugin_Ref>().map_err(|error| Error::Layout {
-            path: path.clone(),
-            reason: last_difference(&error.to_string()),
-        })?;
-        self.init(Library { path, sha256: String::new(), image: LINKED_IMAGE, root })
+        let root = enter(header).map_err(|wrong| wrong.at(&path))?;
+        let (name, sha256, took) = (name.to_owned(), String::new(), Took::default());
+        let library = Library { path, name, sha256, image: LINKED_IMAGE, root, took };
+        self.init(library, Laps::start())
     }
 
-    fn init(&self, library: Library) -> Result<Library, Error> {
+    fn init(&self, mut library: Library, mut laps: Laps) -> Result<Library, Error> {
         library.check_build()?;
-        let host = Host_TO::from_sabi(self.host.obj.shallow_clone());
+        library.took.check = laps.lap();
+        let host = share(&self.services, self.threads, &library.name);
         let (image, threads) = (library.image, self.threads);
-        let options = InitOptions { image, threads, log_level: LogLevel::INFO };
-        library.answer("init", (library.root.init())(host, options))?;
+        let log_level = LogLevel(self.services.log_level());
+        let options = InitOptions { image, threads, log_level };
+        library.answer("init", (library.root().init())(host, options))?;
+        library.took.init = laps.lap();
         Ok(library)
     }
 }
@@ -126,37 +140,43 @@ impl Loader {
 /// The number of the image that plugins linked into this program share.
 const LINKED_IMAGE: u64 = u64::MAX;
 
-/// Maps the file and checks header and layout.
-fn open_root(path: &Path, symbol: &str) -> Result<Plugin_Ref, Error> {
+/// Maps the file and finds its root symbol.
+fn map(path: &Path, symbol: &str) -> Result<AbiHeaderRef, Error> {
     use libloading::os::unix::{Library as Mapped, RTLD_LOCAL, RTLD_NOW};
     let refused = |reason: String| Error::Open { path: path.to_path_buf(), reason };
-    let layout =
-        |text: String| Error::Layout { path: path.to_path_buf(), reason: last_difference(&text) };
     // SAFETY: the file was parsed and is a complete library; its constructors run, which is what
     // opening a plugin means.
     let mapped = unsafe { Mapped::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-    let mapped = mapped.map_err(|error| refused(error.to_string()))?;
+    let mapped = mapped.map_err(|error| refused(innermost(&error)))?;
     // SAFETY: a symbol of this prefix is a `LibHeader` by the contract of the border; the header
     // is checked (magic string, version, C calling convention) before anything else is used.
     let header = unsafe { mapped.get::<AbiHeaderRef>(symbol.as_bytes()) };
-    let header = *header.map_err(|error| refused(error.to_string()))?;
+    let header = *header.map_err(|error| refused(innermost(&error)))?;
     // Code of the library may be referenced from anywhere from here on: it is never unloaded.
     std::mem::forget(mapped);
-    let header = header.upgrade().map_err(|error| layout(error.to_string()))?;
-    header.init_root_module::<Plugin_Ref>().map_err(|error| layout(error.to_string()))
+    Ok(header)
 }
 
-/// The useful end of a layout error, which can be forty kilobytes long.
-fn last_difference(text: &str) -> String {
-    let tail = text.rsplit("\nError:").next().unwrap_or(text);
-    let line = tail.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(300).collect()
+/// Checks header and layout.
+fn check(path: &Path, header: AbiHeaderRef) -> Result<Root, Error> {
+    let header = header.upgrade().map_err(|error| Wrong::of(&error));
+    header.and_then(enter).map_err(|wrong| wrong.at(path))
 }
 
 impl Library {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The plugin's name, as its root symbol says.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long the steps of opening it took.
+    pub fn took(&self) -> Took {
+        self.took
     }
 
     /// sha256 of the file when it was opened.
@@ -171,7 +191,8 @@ impl Library {
 
     /// The plugin's root, for checks that drive it directly.
     pub fn root(&self) -> Plugin_Ref {
-        self.root
+        let Root::V1(root) = self.root;
+        root
     }
 
     /// The plugin's description, as JSON.
@@ -179,7 +200,7 @@ impl Library {
     /// # Errors
     /// If the plugin fails to describe itself.
     pub fn description(&self) -> Result<String, Error> {
-        Ok(self.answer("describing itself", (self.root.list())())?.into_string())
+        Ok(text(&self.answer("describing itself", (self.root().list())())?))
     }
 
     /// The tensor contract of a component under a configuration, as JSON.
@@ -187,8 +208,8 @@ impl Library {
     /// # Errors
     /// If the component refuses the configuration.
     pub fn contract(&self, kind: Kind, name: &str, config: &str) -> Result<String, PluginError> {
-        let answer = (self.root.describe())(kind, name.into(), config.into());
-        Ok(answer.into_result()?.into_string())
+        let answer = (self.root().describe())(kind, name.into(), config.into());
+        Ok(text(&answer.into_result().map_err(PluginError::readable)?))
     }
 
     /// Makes a component.
@@ -196,27 +217,37 @@ impl Library {
     /// # Errors
     /// If the component refuses the request.
     pub fn create(&self, request: Create) -> Result<Component, PluginError> {
-        (self.root.create())(request).into_result()
+        (self.root().create())(request).into_result().map_err(PluginError::readable)
     }
 
     fn answer<T>(&self, action: &str, answer: RResult<T, PluginError>) -> Result<T, Error> {
         answer.into_result().map_err(|source| Error::Plugin {
             path: self.path.clone(),
             message: format!("{action} failed"),
-            source: Box::new(source),
+            source: Box::new(source.readable()),
         })
     }
 
     fn check_build(&self) -> Result<(), Error> {
         let refuse = |reason: String| Err(Error::Refused { path: self.path.clone(), reason });
-        let revision = self.root.revision();
+        let revision = self.root().revision();
         if revision != REVISION {
             return refuse(format!("it speaks border revision {revision}, this host {REVISION}"));
         }
-        let info = (self.root.build_info())();
+        let info = (self.root().build_info())();
         if info.panic_aborts {
             return refuse("a panic in it would end the process (`panic = \"abort\"`)".to_owned());
         }
         Ok(())
     }
+}
+
+/// What the system said, without what was being done.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+/// A text of a plugin; what is no UTF-8 in it is replaced, so that whoever parses it can say so.
+fn text(text: &RString) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
 }

@@ -1,15 +1,25 @@
 //! The host's services behind the border's trait object.
 
 use ablate_abi::v1::{
-    ErrorKind, Host, Host_TO, LogLevel, PluginError, RArc, RErr, ROk, RResult, RStr, RString,
-    SharedHost, TD_Opaque, guard,
+    CallOutput, ErrorKind, Host, Host_TO, LogLevel, NamedTensor, PluginError, RArc, RErr, ROk,
+    RResult, RStr, RString, RVec, SharedHost, TD_Opaque, guard,
 };
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the program around the loader offers to plugins.
 pub trait Services: Send + Sync + 'static {
-    /// A line for the run's log; `level` 1 is an error, 4 is debugging detail.
-    fn log(&self, level: u32, target: &str, message: &str);
+    /// A line for the run's log from `plugin`; `level` 1 is an error, 2 a warning, 3 information,
+    /// 4 debugging detail, and what is above is more of it. `target` is what speaks: the place of
+    /// the component that is at work, a module of the plugin or of a crate inside it, or both with
+    /// a slash in between. Called from any thread of the plugin.
+    fn log(&self, plugin: &str, level: u32, target: &str, message: &str);
+
+    /// The least severe level that plugins should pass on; they are told once, in `init`.
+    fn log_level(&self) -> u32 {
+        LogLevel::INFO.0
+    }
 
     /// How far a task is; `total` 0 means unknown.
     fn progress(&self, task: &str, done: u64, total: u64);
@@ -43,7 +53,7 @@ pub trait Services: Send + Sync + 'static {
 pub struct NoServices;
 
 impl Services for NoServices {
-    fn log(&self, _: u32, _: &str, _: &str) {}
+    fn log(&self, _: &str, _: u32, _: &str, _: &str) {}
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
 
@@ -61,14 +71,21 @@ impl Services for NoServices {
     }
 }
 
-struct Guarded<S> {
-    services: S,
+/// The services as one plugin gets them.
+struct Guarded {
+    services: Arc<dyn Services>,
+    plugin: String,
     threads: u32,
 }
 
 /// A panic of the host must not unwind into a plugin: it becomes the given answer.
 fn shielded<T>(fallback: T, call: impl FnOnce() -> T) -> T {
     guard(|| Ok(call())).unwrap_or(fallback)
+}
+
+/// The text of a plugin that may be broken: nothing checks on the way that it is UTF-8.
+fn readable<'a>(text: &'a RStr<'_>) -> Cow<'a, str> {
+    String::from_utf8_lossy(text.as_bytes())
 }
 
 fn path_or_error(path: Option<PathBuf>, name: &str) -> RResult<RString, PluginError> {
@@ -80,13 +97,15 @@ fn path_or_error(path: Option<PathBuf>, name: &str) -> RResult<RString, PluginEr
     }
 }
 
-impl<S: Services> Host for Guarded<S> {
+impl Host for Guarded {
     fn log(&self, level: LogLevel, target: RStr<'_>, message: RStr<'_>) {
-        shielded((), || self.services.log(level.0, target.as_str(), message.as_str()));
+        shielded((), || {
+            self.services.log(&self.plugin, level.0, &readable(&target), &readable(&message));
+        });
     }
 
     fn progress(&self, task: RStr<'_>, done: u64, total: u64) {
-        shielded((), || self.services.progress(task.as_str(), done, total));
+        shielded((), || self.services.progress(&readable(&task), done, total));
     }
 
     fn cancelled(&self) -> bool {
@@ -113,13 +132,19 @@ impl<S: Services> Host for Guarded<S> {
         })
     }
 
-    fn call(&self, name: RStr<'_>, _json: RStr<'_>) -> RResult<RString, PluginError> {
+    fn call(
+        &self,
+        name: RStr<'_>,
+        _json: RStr<'_>,
+        _tensors: RVec<NamedTensor>,
+    ) -> RResult<CallOutput, PluginError> {
         let text = format!("this host has no service `{name}`");
         RErr(PluginError::new(ErrorKind::UNSUPPORTED, text))
     }
 }
 
-/// The services as plugins see them.
-pub(crate) fn share<S: Services>(services: S, threads: u32) -> SharedHost {
-    Host_TO::from_ptr(RArc::new(Guarded { services, threads }), TD_Opaque)
+/// The services as `plugin` sees them.
+pub(crate) fn share(services: &Arc<dyn Services>, threads: u32, plugin: &str) -> SharedHost {
+    let (services, plugin) = (services.clone(), plugin.to_owned());
+    Host_TO::from_ptr(RArc::new(Guarded { services, plugin, threads }), TD_Opaque)
 }

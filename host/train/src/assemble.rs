@@ -1,18 +1,22 @@
 //! Makes the components of a trial: what fills a slot first, then its owner.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ablate_abi::v1::{
-    Component, Create, Dimension, PluginError, RVec, SharedDifferentiable, Slot, share,
+    Component, Create, Dimension, PluginError, Property, RVec, SharedDataset, SharedDifferentiable,
+    Slot, share,
 };
 use ablate_config::Spec;
 
-use crate::bind::Bound;
+use sha2::{Digest, Sha256};
+
+use crate::bind::{Bound, bind_dataset};
 use crate::checked::Checked;
 use crate::describe::Factory;
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::layout::{Layout, Placed};
+use crate::layout::{Layout, Owner, Placed};
 use crate::parts::{DatasetPart, Instance, LossPart, MetricPart, Parts};
 
 /// Makes all components of a spec whose contracts were bound.
@@ -29,14 +33,10 @@ pub fn assemble(
     factory: &mut dyn Factory,
 ) -> Result<Parts, Error> {
     let layout = Layout::new(spec, factory)?;
-    let mut maker = Maker { spec, bound: &bound, seed, factory, made: Vec::new() };
-    for placed in &layout.placed {
-        let made = maker.make(placed, &layout.placed)?;
-        maker.made.push(made);
-    }
-    let mut made = maker.made;
+    let mut made = make_all(spec, &bound, seed, &layout.placed, factory)?;
     let instances = layout.placed.iter().zip(&made);
     let instances = instances
+        .filter(|(placed, _)| placed.owner == Owner::Training)
         .filter_map(|(placed, made)| {
             let handle = share(made.differentiable()?);
             Some(Instance { id: placed.id.clone(), handle })
@@ -76,6 +76,39 @@ pub fn assemble(
     Ok(Parts { dataset, model, losses, metrics, instances, bound })
 }
 
+/// Makes the dataset of a spec alone, with the blocks in its slots, as [`assemble`] does.
+///
+/// # Errors
+/// Contracts that do not fit, and the first component that cannot be made.
+pub fn dataset(spec: &Spec, factory: &mut dyn Factory) -> Result<SharedDataset, Error> {
+    let placed = Layout::dataset(spec, factory)?;
+    let bound = match placed.as_slice() {
+        [_] => Bound::default(),
+        placed => bind_dataset(placed, factory)?,
+    };
+    match make_all(spec, &bound, 0, &placed, factory)?.pop() {
+        Some(Made::Dataset(handle)) => Ok(handle),
+        _ => unreachable!("a dataset, as asked for"),
+    }
+}
+
+fn make_all(
+    spec: &Spec,
+    bound: &Bound,
+    seed: u64,
+    placed: &[Placed<'_>],
+    factory: &mut dyn Factory,
+) -> Result<Vec<Made>, Error> {
+    let mut maker = Maker { spec, bound, seed, factory, made: Vec::new(), identities: Vec::new() };
+    for one in placed {
+        let identity = maker.identity(one);
+        let made = maker.make(one, placed)?;
+        maker.made.push(made);
+        maker.identities.push(identity);
+    }
+    Ok(maker.made)
+}
+
 fn guard(placed: &Placed<'_>, bound: &Bound) -> Guard {
     let contract = bound.contracts.get(&placed.id.path).cloned().unwrap_or_default();
     Guard { id: placed.id.clone(), contract }
@@ -105,6 +138,8 @@ struct Maker<'a, 'f> {
     seed: u64,
     factory: &'f mut dyn Factory,
     made: Vec<Made>,
+    /// Of each that was made, what it computes from, as a sha256.
+    identities: Vec<String>,
 }
 
 impl Maker<'_, '_> {
@@ -115,6 +150,11 @@ impl Maker<'_, '_> {
         for (slot, block) in &placed.slots {
             slots.push(self.slot(placed, slot, *block, &all[*block]));
         }
+        let properties = placed.slots.iter().map(|(slot, block)| Property {
+            name: format!("identity.{slot}").into(),
+            value: self.identities[*block].as_str().into(),
+        });
+        let properties = properties.collect();
         let dimensions = self.bound.dimensions.get(path).into_iter().flatten();
         let dimension =
             |(name, size): &(String, u64)| Dimension { name: name.as_str().into(), size: *size };
@@ -123,15 +163,22 @@ impl Maker<'_, '_> {
             name: placed.spec.name.as_str().into(),
             config: placed.spec.config.to_string().into(),
             path: path.as_str().into(),
-            seed: self.seed,
+            seed: self.seed_of(placed),
             device: self.spec.device.as_str().into(),
             dimensions: dimensions.map(dimension).collect(),
             slots,
             artifacts: RVec::new(),
+            properties,
         };
         let made = self.factory.create(placed.role.as_deref(), request);
         let Component { differentiable, dataset, metric } =
             made.map_err(|error| failed(self.explain(path, error)))?;
+        if let Some(block) = differentiable.as_ref().into_option()
+            && placed.owner != Owner::Training
+        {
+            let frozen = block.set_trainable("".into(), false).into_result();
+            frozen.map_err(|error| Error::component(&placed.id, "freeze it", error))?;
+        }
         let made = match placed.kind.name() {
             "dataset" => dataset.into_option().map(Made::Dataset),
             "metric" => metric.into_option().map(Made::Metric),
@@ -139,6 +186,33 @@ impl Maker<'_, '_> {
         };
         let text = format!("its plugin made something else than a {}", placed.kind.name());
         made.ok_or_else(|| failed(PluginError::contract(text)))
+    }
+
+    /// Data is the same for all seeds: what prepares it is made before any of them is known.
+    fn seed_of(&self, placed: &Placed<'_>) -> u64 {
+        if placed.owner == Owner::Data { 0 } else { self.seed }
+    }
+
+    /// A text that differs wherever the component may compute something else from equal inputs
+    /// before it is trained: its library, configuration, parameters, and what its slots hold.
+    fn identity(&mut self, placed: &Placed<'_>) -> String {
+        let (name, role) = (placed.spec.name.as_str(), placed.role.as_deref());
+        let library = self.factory.sha256(placed.kind, name, role);
+        let (config, seed) = (placed.spec.config.to_string(), self.seed_of(placed).to_string());
+        let dimensions = format!("{:?}", self.bound.dimensions.get(&placed.id.path));
+        let device = self.spec.device.as_str();
+        let own = [&library, name, &config, &placed.id.path, &seed, &dimensions, device];
+        let inner = placed.slots.iter().flat_map(|(slot, block)| [*slot, &self.identities[*block]]);
+        let mut hash = Sha256::new();
+        for part in own.into_iter().chain(inner) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// A slot of `owner` with the block that was made for it.

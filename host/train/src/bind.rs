@@ -75,14 +75,33 @@ pub fn bind(spec: &Spec, describe: &mut dyn Describe) -> Result<Bound, Error> {
     Ok(bound)
 }
 
+/// Connects the contract of a dataset with those of the blocks in its slots, and nothing else: the
+/// last of `placed` is the dataset.
+pub(crate) fn bind_dataset(
+    placed: &[Placed<'_>],
+    describe: &mut dyn Describe,
+) -> Result<Bound, Error> {
+    let contracts = contracts(placed, describe)?;
+    let (unifier, scopes) = (Unifier::default(), Vec::new());
+    let mut binder = Binder { placed, contracts: &contracts, unifier, scopes };
+    let dataset = placed.len() - 1;
+    let scope = binder.scope(dataset);
+    binder.slots(dataset, scope)?;
+    let mut bound = Bound::default();
+    binder.finish(&mut bound);
+    Ok(bound)
+}
+
 fn contracts(placed: &[Placed<'_>], describe: &mut dyn Describe) -> Result<Vec<Contract>, Error> {
     placed
         .iter()
         .map(|Placed { id, kind, role, spec, .. }| {
             let json = describe.contract(*kind, &spec.name, role.as_deref(), &spec.config);
             let json = json.map_err(|error| Error::component(id, "describe its tensors", error))?;
-            Contract::read(json)
-                .map_err(|problem| Error::Contract { component: id.boxed(), problem })
+            Contract::read(json).map_err(|problem| Error::Contract {
+                component: id.boxed(),
+                problem: ablate_config::shown(&problem),
+            })
         })
         .collect()
 }

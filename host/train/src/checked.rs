@@ -11,6 +11,7 @@ use ablate_abi::v1::{
     ROk, ROption, RResult, RSome, RStr, RString, RVec, SharedDifferentiable, TD_Opaque, Tensor,
 };
 
+use crate::entered::entered;
 use crate::error::{ComponentId, Error};
 use crate::guard::{Guard, Look, Sizes, When};
 
@@ -32,9 +33,11 @@ impl Failure {
         }
     }
 
-    fn into_plugin_error(self) -> PluginError {
+    /// For the library that the component was lent to, which does not know its name.
+    fn into_plugin_error(self, component: &ComponentId) -> PluginError {
         match self {
-            Self::Check(error) | Self::Inner(error) => error,
+            Self::Check(error) => error,
+            Self::Inner(error) => error.context(component.to_string()),
         }
     }
 }
@@ -104,7 +107,10 @@ impl Checked {
             .check(&guard.contract.inputs, &inputs, &mut sizes, look, when)
             .map_err(Failure::Check)?;
         let input_shapes = if wants_context { shapes(&inputs) } else { Vec::new() };
-        let forward = self.inner.forward(call, inputs).into_result();
+        let forward = {
+            let _inside = entered(&guard.id);
+            self.inner.forward(call, inputs).into_result()
+        };
         let ForwardOutput { outputs, records, averaged_over, context } =
             forward.map_err(|error| self.state.failed(error))?;
         let look = Look { direction: "output", complete, finite: self.scan_outputs };
@@ -112,8 +118,9 @@ impl Checked {
             .check(&guard.contract.outputs, &outputs, &mut sizes, look, when)
             .map_err(Failure::Check)?;
         let context = match context.into_option() {
-            Some(inner) => Some(CheckedContext {
-                inner,
+            // One that nobody asked for is dropped: what it would be given was not looked at.
+            Some(inner) if wants_context => Some(CheckedContext {
+                inner: Some(inner),
                 guard: guard.clone(),
                 state: self.state.counted(),
                 inputs: input_shapes,
@@ -124,7 +131,7 @@ impl Checked {
                 let text = "it kept no graph although gradients are wanted";
                 return Err(Failure::Check(guard.broken(text)));
             }
-            None => None,
+            _ => None,
         };
         Ok(Passed { outputs: RVec::into_vec(outputs), records, averaged_over, context })
     }
@@ -135,7 +142,7 @@ impl State {
         if error.kind == ErrorKind::PANIC {
             self.poisoned.store(true, Ordering::SeqCst);
         }
-        Failure::Inner(error)
+        Failure::Inner(error.readable())
     }
 
     fn counted(self: &Arc<Self>) -> Arc<Self> {
@@ -152,7 +159,8 @@ fn shapes(tensors: &[NamedTensor]) -> Vec<Shape> {
 
 /// The graph of a checked forward pass.
 pub(crate) struct CheckedContext {
-    inner: OwnedContext,
+    /// Present until the drop.
+    inner: Option<OwnedContext>,
     guard: Arc<Guard>,
     state: Arc<State>,
     inputs: Vec<Shape>,
@@ -163,6 +171,8 @@ pub(crate) struct CheckedContext {
 
 impl Drop for CheckedContext {
     fn drop(&mut self) {
+        let _inside = entered(&self.guard.id);
+        drop(self.inner.take());
         self.state.live.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -174,10 +184,17 @@ impl CheckedContext {
         gradients: RVec<ROption<Tensor>>,
     ) -> Result<RVec<ROption<Tensor>>, Failure> {
         self.check(&gradients, &self.outputs, "output").map_err(Failure::Check)?;
-        let answer = self.inner.backward(gradients).into_result();
+        let answer = {
+            let _inside = entered(&self.guard.id);
+            self.inner().backward(gradients).into_result()
+        };
         let answer = answer.map_err(|error| self.state.failed(error))?;
         self.check(&answer, &self.inputs, "input").map_err(Failure::Check)?;
         Ok(answer)
+    }
+
+    fn inner(&mut self) -> &mut OwnedContext {
+        self.inner.as_mut().expect("present until the drop")
     }
 
     fn check(
@@ -213,7 +230,16 @@ impl Context for CheckedContext {
         &mut self,
         gradients: RVec<ROption<Tensor>>,
     ) -> RResult<RVec<ROption<Tensor>>, PluginError> {
-        self.run(gradients).map_err(Failure::into_plugin_error).into()
+        self.run(gradients).map_err(|failure| failure.into_plugin_error(&self.guard.id)).into()
+    }
+
+    fn call(
+        &mut self,
+        name: RStr<'_>,
+        json: RStr<'_>,
+        tensors: RVec<NamedTensor>,
+    ) -> RResult<CallOutput, PluginError> {
+        self.inner().call(name, json, tensors)
     }
 }
 
@@ -233,7 +259,7 @@ impl Differentiable for Checked {
     ) -> RResult<ForwardOutput, PluginError> {
         let passed = match self.run(call, inputs) {
             Ok(passed) => passed,
-            Err(failure) => return RErr(failure.into_plugin_error()),
+            Err(failure) => return RErr(failure.into_plugin_error(&self.guard.id)),
         };
         let context = passed
             .context

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ablate_abi::v1::DType;
+use ablate_abi::v1::{DType, MAX_RANK};
+use ablate_config::shown;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What a component takes and gives, and what it asks of the blocks in its slots.
@@ -75,8 +76,12 @@ impl Contract {
     }
 
     fn check(&self) -> Result<(), String> {
+        if let Some(slot) = self.slots.keys().find(|name| !is_name(name)) {
+            return Err(format!("it has a slot called `{}`, but {NAMES}", shown(slot)));
+        }
         for (ports, direction) in [(&self.inputs, "input"), (&self.outputs, "output")] {
             for (index, port) in ports.iter().enumerate() {
+                port.check(direction)?;
                 if ports[..index].iter().any(|other| other.name == port.name) {
                     return Err(format!("it has two {direction}s called `{}`", port.name));
                 }
@@ -106,11 +111,46 @@ impl Contract {
     }
 }
 
+/// What a name of a tensor, of a slot or of a dimension is.
+const NAMES: &str = "a name has at most 200 bytes, at least one, and no control characters";
+
+/// Whether messages can show it.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=200).contains(&text.len()) && !text.contains(char::is_control)
+}
+
 pub(crate) fn find<'a>(ports: &'a [Port], name: &str) -> Option<&'a Port> {
     ports.iter().find(|port| port.name == name)
 }
 
 impl Port {
+    fn check(&self, direction: &str) -> Result<(), String> {
+        if !is_name(&self.name) {
+            return Err(format!(
+                "it has an {direction} called `{}`, but {NAMES}",
+                shown(&self.name)
+            ));
+        }
+        if self.shape.len() > MAX_RANK {
+            let rank = self.shape.len();
+            return Err(format!(
+                "`{}` has {rank} dimensions, at most {MAX_RANK} are possible",
+                self.name
+            ));
+        }
+        let symbols = self.shape.iter().filter_map(|dim| match dim {
+            Dim::Symbol(symbol) => Some(symbol.as_str()),
+            _ => None,
+        });
+        match symbols.into_iter().find(|symbol| !is_name(symbol)) {
+            None => Ok(()),
+            Some(symbol) => {
+                let symbol = shown(symbol);
+                Err(format!("`{}` has a dimension called `{symbol}`, but {NAMES}", self.name))
+            }
+        }
+    }
+
     fn with_sizes(&self, sizes: &[(String, u64)]) -> Self {
         let mut port = self.clone();
         for dim in &mut port.shape {
@@ -298,6 +338,20 @@ mod tests {
         assert_eq!(
             read(&json!({ "name": "x", "dtype": "f32", "shape": [] })),
             "it has two inputs called `x`"
+        );
+        assert_eq!(
+            read(&json!({ "name": "x\ny", "dtype": "f32", "shape": [] })),
+            "it has an input called `x\\ny`, but a name has at most 200 bytes, at least one, and no \
+             control characters"
+        );
+        assert!(read(&json!({ "name": "n".repeat(300), "dtype": "f32", "shape": [] })).len() < 450);
+        assert!(
+            read(&json!({ "name": "x", "dtype": "f32", "shape": [""] }))
+                .starts_with("`x` has a dimension called ``, but a name has")
+        );
+        assert_eq!(
+            read(&json!({ "name": "x", "dtype": "f32", "shape": vec![1; 9] })),
+            "`x` has 9 dimensions, at most 8 are possible"
         );
         let twice =
             json!({ "outputs": [{ "name": "x", "dtype": "f32", "shape": ["...", "..."] }] });

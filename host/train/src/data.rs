@@ -5,11 +5,13 @@ use std::sync::Arc;
 use ablate_abi::v1::{NamedTensor, RStr};
 
 use crate::batches::{eval_batches, train_batches};
+use crate::entered::entered;
 use crate::error::Error;
 use crate::guard::{Look, Sizes, When};
 use crate::parts::{DatasetPart, Parts};
 use crate::prefetch::Prefetch;
 use crate::stream::derive;
+use crate::tensors::text;
 
 /// A split with its items.
 pub(crate) struct Split {
@@ -45,7 +47,7 @@ pub(crate) fn splits(dataset: &DatasetPart) -> Result<Vec<Arc<Split>>, Error> {
     let (id, handle) = (&dataset.guard.id, &dataset.handle);
     let names = handle.splits().into_result();
     let names = names.map_err(|error| Error::component(id, "list its splits", error))?;
-    let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let shown: Vec<String> = names.iter().map(text).collect();
     let absent = |what: String| Error::NoSplit { dataset: id.boxed(), what, splits: shown.clone() };
     if !shown.iter().any(|name| name == "train") {
         return Err(absent("split `train`".to_owned()));
@@ -58,7 +60,7 @@ pub(crate) fn splits(dataset: &DatasetPart) -> Result<Vec<Arc<Split>>, Error> {
         if items.is_empty() {
             return Err(absent(format!("items in split `{name}`")));
         }
-        let ids = items.iter().map(|item| item.id.to_string()).collect();
+        let ids = items.iter().map(|item| text(&item.id)).collect();
         let sizes = items.iter().map(|item| item.size).collect();
         Ok(Arc::new(Split { name: name.clone(), ids, sizes }))
     };
@@ -121,8 +123,11 @@ fn make(dataset: &DatasetPart, split: &Split, job: Job) -> Result<Batch, Error> 
     let ids: Vec<&str> = indices.iter().map(|index| split.ids[*index as usize].as_str()).collect();
     let items = indices.len() as u64;
     let name = RStr::from(split.name.as_str());
-    let tensors = dataset.handle.batch(name, indices.into(), stream).into_result();
     let guard = &dataset.guard;
+    let tensors = {
+        let _inside = entered(&guard.id);
+        dataset.handle.batch(name, indices.into(), stream).into_result()
+    };
     let tensors = tensors.map_err(|error| {
         Error::component(&guard.id, format!("make a batch of split `{}`", split.name), error)
     })?;

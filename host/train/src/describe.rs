@@ -40,4 +40,11 @@ pub trait Factory: Describe {
     /// Number of the library image that holds a component; blocks of its own image are handed to
     /// it as they are, others behind the checks of the host.
     fn image(&mut self, kind: Kind, name: &str, role: Option<&str>) -> u64;
+
+    /// sha256 of the library that holds a component, for caches of what it computes; empty if it
+    /// is not known.
+    fn sha256(&mut self, kind: Kind, name: &str, role: Option<&str>) -> String {
+        let _ = (kind, name, role);
+        String::new()
+    }
 }

@@ -134,6 +134,9 @@ pub enum Error {
     /// A slot refers to a shared block that the spec does not have.
     #[error("`{slot}` refers to `blocks.{name}`, which there is not")]
     UnknownReference { slot: String, name: String },
+    /// A slot of the dataset that refers to a shared block.
+    #[error("`{slot}` refers to `blocks.{name}`, but a dataset shares no block")]
+    SharedWithData { slot: String, name: String },
     /// A component reported a failure.
     #[error("{component} failed to {action}")]
     Component { component: Box<ComponentId>, action: String, source: Box<PluginError> },
@@ -180,7 +183,7 @@ impl Error {
         action: impl Into<String>,
         source: PluginError,
     ) -> Self {
-        let source = Box::new(source);
+        let source = Box::new(source.readable());
         Self::Component { component: component.boxed(), action: action.into(), source }
     }
 
@@ -206,7 +209,9 @@ impl Error {
             | Self::MetricNotFinite { .. } => "not-finite",
             Self::NoSplit { .. } => "data",
             Self::Checkpoint { .. } | Self::Io(_) | Self::Storage { .. } => "storage",
-            Self::Objective { .. } | Self::UnknownGroup { .. } => "config",
+            Self::Objective { .. } | Self::UnknownGroup { .. } | Self::SharedWithData { .. } => {
+                "config"
+            }
             _ => "contract",
         }
     }
@@ -215,6 +220,11 @@ impl Error {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Component { source: error, .. } | Self::Tensor { problem: error }
+                if error.hints().next().is_some() =>
+            {
+                error.hints().map(ToOwned::to_owned).collect()
+            }
             Self::Mismatch(mismatch) => mismatch.rewire.iter().cloned().collect(),
             Self::MissingInput { component, input, wirable: true, .. } => {
                 vec![wire_hint(component, input)]
@@ -232,6 +242,10 @@ impl Error {
             Self::Component { source, .. } if source.kind == ErrorKind::NOT_FINITE => {
                 not_finite_hints()
             }
+            Self::SharedWithData { name, .. } => vec![
+                "what prepares data must not change while a model is trained".to_owned(),
+                format!("write what `[blocks.{name}]` says into the slot itself"),
+            ],
             _ => Vec::new(),
         }
     }

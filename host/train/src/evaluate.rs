@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use ablate_abi::v1::{Call, NamedTensor};
+use ablate_abi::v1::{Call, NamedTensor, PluginError, RString};
 use ablate_config::TrainSpec;
 
 use crate::data::{Ahead, Batch, Split, evaluation};
+use crate::entered::entered;
 use crate::error::Error;
 use crate::parts::{MetricPart, Parts};
 use crate::record::Measurement;
 use crate::step::evaluate_loss;
 use crate::stream::derive;
 use crate::tally::Tally;
-use crate::tensors::{Pool, gather};
+use crate::tensors::{Pool, gather, text};
 use crate::wiring::Wire;
 
 /// What one evaluation measured.
@@ -54,7 +55,8 @@ pub(crate) fn evaluate(
         let index = index as u64;
         let seed = derive(at.seed, &["eval", &split.name, &index.to_string()]);
         let method = "eval".into();
-        let call = Call { method, step: at.step, epoch: at.epoch, seed, flags: 0 };
+        let options = RString::new();
+        let call = Call { method, step: at.step, epoch: at.epoch, seed, flags: 0, options };
         evaluate_batch(parts, batch?, &call, &split.name, &mut tallies)?;
         if !advanced(index + 1, count) {
             return Ok(None);
@@ -89,6 +91,11 @@ fn evaluate_batch(
     let passed = model.run(call.clone(), inputs.collect()).map_err(|failure| {
         failure.into_error(model.id(), format!("evaluate a batch of split `{split}`"))
     })?;
+    let records = passed.records.len() as u64;
+    if records != 0 && records != items {
+        let text = format!("{} gives {records} records for a batch of {items} items", model.id());
+        return Err(Error::Tensor { problem: Box::new(PluginError::contract(text)) });
+    }
     let mut outputs = Pool::new(passed.outputs, wires.filter_map(Wire::model_output));
     for (loss, tally) in parts.losses.iter().zip(tallies) {
         let (inputs, _) = gather(&loss.wires, &mut outputs, &mut batch, false);
@@ -98,7 +105,10 @@ fn evaluate_batch(
     }
     for metric in &mut parts.metrics {
         let (inputs, _) = gather(&metric.wires, &mut outputs, &mut batch, false);
-        let updated = metric.handle.update(inputs, passed.records.clone()).into_result();
+        let updated = {
+            let _inside = entered(&metric.id);
+            metric.handle.update(inputs, passed.records.clone()).into_result()
+        };
         updated.map_err(|error| {
             Error::component(&metric.id, format!("take a batch of split `{split}`"), error)
         })?;
@@ -135,12 +145,15 @@ pub(crate) fn total(parts: &Parts, values: &[f64]) -> f64 {
 }
 
 fn compute(metric: &MetricPart, split: &str, at: At, result: &mut Evaluation) -> Result<(), Error> {
-    let values = metric.handle.compute().into_result();
+    let values = {
+        let _inside = entered(&metric.id);
+        metric.handle.compute().into_result()
+    };
     let values = values.map_err(|error| {
         Error::component(&metric.id, format!("give its value on split `{split}`"), error)
     })?;
     for (position, value) in values.iter().enumerate() {
-        let name = match value.name.as_str() {
+        let name = match text(&value.name).as_str() {
             "" => metric.name.clone(),
             part => format!("{}/{part}", metric.name),
         };
@@ -165,7 +178,7 @@ fn compute(metric: &MetricPart, split: &str, at: At, result: &mut Evaluation) ->
             step: at.step,
             epoch: at.epoch,
             value: value.value,
-            unit: Some(value.unit.to_string()).filter(|unit| !unit.is_empty()),
+            unit: Some(text(&value.unit)).filter(|unit| !unit.is_empty()),
             higher_is_better,
         });
     }

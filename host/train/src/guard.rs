@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use ablate_abi::v1::{ErrorKind, NamedTensor, PluginError, Tensor};
+use ablate_abi::v1::{DType, ErrorKind, NamedTensor, PluginError, Tensor};
+use ablate_config::shown;
 
-use crate::contract::{Contract, Dim, Port, find};
+use crate::contract::{Contract, Dim, Port, find, is_name};
 use crate::error::{ComponentId, quoted};
 use crate::finite::{NotFinite, find_not_finite};
+use crate::tensors::text;
 
 /// A component with its contract, in which known sizes stand in place of symbols.
 #[derive(Clone, Debug)]
@@ -61,6 +63,14 @@ pub(crate) struct Look {
     pub(crate) finite: bool,
 }
 
+/// Whoever takes a truth value takes it for 0 or 1.
+fn sound_bools(tensor: &Tensor) -> Result<(), PluginError> {
+    match tensor.dtype() {
+        DType::BOOL => tensor.as_slice::<bool>().map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
 impl Guard {
     /// Checks the tensors of one direction. Tensors that the contract does not name pass.
     pub(crate) fn check<'a>(
@@ -73,8 +83,20 @@ impl Guard {
     ) -> Result<(), PluginError> {
         let Look { direction, complete, finite } = look;
         for (position, NamedTensor { name, tensor }) in tensors.iter().enumerate() {
+            if std::str::from_utf8(name.as_bytes()).is_err() {
+                let name = text(name);
+                let text = format!("the name of {direction} `{name}` is no UTF-8");
+                return Err(self.broken(&text));
+            }
+            if !is_name(name) {
+                let name = shown(name);
+                let text =
+                    format!("the name `{name}` of an {direction} is empty, too long, or no text");
+                return Err(self.broken(&text));
+            }
             let what = || format!("{direction} `{name}`");
-            tensor.validate().map_err(|error| error.context(format!("{}: {}", self.id, what())))?;
+            let sound = tensor.validate().and_then(|()| sound_bools(tensor));
+            sound.map_err(|error| error.context(format!("{}: {}", self.id, what())))?;
             if tensors[..position].iter().any(|other| other.name == *name) {
                 return Err(self.broken(&format!("two {direction}s are called `{name}`")));
             }
@@ -115,7 +137,7 @@ impl Guard {
 
     /// An error of kind `CONTRACT` about this component.
     pub(crate) fn broken(&self, text: &str) -> PluginError {
-        PluginError::contract(format!("{}: {text}", self.id))
+        PluginError::contract(format!("{}: {text}", self.id)).readable()
     }
 
     fn fits<'a>(
@@ -212,6 +234,10 @@ mod tests {
             check(vec![floats(&[2]), labels(vec![1i32; 2])]),
             "input `x` is f32[2], its contract says `x: f32[B, ..., 2]`"
         );
+        let renamed = |name: &str| check(vec![NamedTensor::new(name, floats(&[3, 2]).tensor)]);
+        let text = "the name `x\\u{1b}[31m` of an input is empty, too long, or no text";
+        assert_eq!(renamed("x\u{1b}[31m"), text);
+        assert!(renamed(&"n".repeat(10_000)).len() < 1_000);
         assert_eq!(check(vec![floats(&[3, 2])]), "input `labels: int[B]` is missing; there is `x`");
         assert_eq!(check(vec![floats(&[3, 2]), floats(&[3, 2])]), "two inputs are called `x`");
     }

@@ -18,6 +18,19 @@ pub(crate) struct Placed<'a> {
     pub(crate) slots: Vec<(&'a str, usize)>,
     /// In how many slots this very instance is.
     pub(crate) uses: usize,
+    /// What it is a part of.
+    pub(crate) owner: Owner,
+}
+
+/// What a component is a part of, which decides whether it is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The data: frozen, and the same for every seed of a trial.
+    Data,
+    /// The model or a loss: its parameters are trained and saved.
+    Training,
+    /// A metric: frozen.
+    Metric,
 }
 
 /// All components of a spec. Shared blocks that no slot refers to are left out.
@@ -37,8 +50,10 @@ impl<'a> Layout<'a> {
             placed: Vec::new(),
             shared: BTreeMap::new(),
             open: Vec::new(),
+            owner: Owner::Data,
         };
         let dataset = walk.place(Kind::DATASET, None, "dataset", &spec.dataset)?;
+        walk.owner = Owner::Training;
         let model = walk.place(Kind::MODEL, None, "model", &spec.model)?;
         let mut losses = Vec::new();
         for loss in &spec.losses {
@@ -46,11 +61,29 @@ impl<'a> Layout<'a> {
             losses.push(walk.place(Kind::LOSS, None, &path, &loss.component)?);
         }
         let mut metrics = Vec::new();
+        walk.owner = Owner::Metric;
         for metric in &spec.metrics {
             let path = format!("metric.{}", metric.name);
             metrics.push(walk.place(Kind::METRIC, None, &path, &metric.component)?);
         }
         Ok(Self { placed: walk.placed, dataset, model, losses, metrics })
+    }
+
+    /// The dataset with what its slots hold; it stands last.
+    pub(crate) fn dataset(
+        spec: &'a Spec,
+        describe: &mut dyn Describe,
+    ) -> Result<Vec<Placed<'a>>, Error> {
+        let mut walk = Walk {
+            blocks: &spec.blocks,
+            describe,
+            placed: Vec::new(),
+            shared: BTreeMap::new(),
+            open: Vec::new(),
+            owner: Owner::Data,
+        };
+        walk.place(Kind::DATASET, None, "dataset", &spec.dataset)?;
+        Ok(walk.placed)
     }
 }
 
@@ -61,6 +94,8 @@ struct Walk<'a, 'd> {
     shared: BTreeMap<&'a str, usize>,
     /// Shared blocks whose slots are being filled.
     open: Vec<&'a str>,
+    /// Of what is placed now.
+    owner: Owner,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -83,6 +118,7 @@ impl<'a> Walk<'a, '_> {
             spec,
             slots,
             uses: 1,
+            owner: self.owner,
         });
         Ok(self.placed.len() - 1)
     }
@@ -109,6 +145,9 @@ impl<'a> Walk<'a, '_> {
 
     /// The shared block `name`, made where it is first referred to.
     fn share(&mut self, name: &'a str, role: Option<&str>, slot: &str) -> Result<usize, Error> {
+        if self.owner == Owner::Data {
+            return Err(Error::SharedWithData { slot: slot.to_owned(), name: name.to_owned() });
+        }
         if let Some(start) = self.open.iter().position(|open| *open == name) {
             let around = self.open[start..].iter().copied().chain([name]);
             return Err(Error::Cycle {

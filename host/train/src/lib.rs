@@ -26,6 +26,7 @@ mod layout;
 mod parts;
 
 mod checked;
+mod entered;
 mod finite;
 mod guard;
 
@@ -48,12 +49,14 @@ mod tensors;
 mod error;
 mod record;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, dataset};
 pub use batches::{eval_batches, train_batches};
 pub use bind::{Bound, bind};
 pub use contract::{Contract, Dim, ElementType, Port};
 pub use describe::{Describe, Factory};
+pub use entered::watch_components;
 pub use error::{ComponentId, Error, Mismatch, Offer, StorageError};
+pub use optimizer::check_groups;
 pub use outcome::{FinalMeasurement, Finished, Outcome};
 pub use parts::{ParameterCount, Parts, parameters};
 pub use record::{CheckpointKind, Checkpoints, Measurement, Phase, Progress, Recorder};

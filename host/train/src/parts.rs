@@ -6,6 +6,7 @@ use ablate_abi::v1::{OwnedMetric, SharedDataset, SharedDifferentiable};
 
 use crate::bind::Bound;
 use crate::checked::Checked;
+use crate::entered::entered;
 use crate::error::{ComponentId, Error};
 use crate::guard::Guard;
 use crate::wiring::Wire;
@@ -70,6 +71,25 @@ impl Parts {
     #[must_use]
     pub fn bound(&self) -> &Bound {
         &self.bound
+    }
+
+    /// Drops all components, each where [`crate::watch_components`] tells of it: what a library does
+    /// then may end the process.
+    pub fn dismantle(self) {
+        let Self { dataset, model, losses, metrics, mut instances, bound: _ } = self;
+        // Those that are used by others are kept alive by `instances`.
+        drop((model, losses));
+        for metric in metrics {
+            let _inside = entered(&metric.id);
+            drop(metric.handle);
+        }
+        // What fills a slot was made before its owner, which holds it.
+        while let Some(Instance { id, handle }) = instances.pop() {
+            let _inside = entered(&id);
+            drop(handle);
+        }
+        let _inside = entered(&dataset.guard.id.clone());
+        drop(dataset);
     }
 
     /// Graphs that are alive in all components: 0 between steps.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ablate_abi::v1::{Call, ErrorKind};
+use ablate_abi::v1::{Call, ErrorKind, RString};
 use ablate_config::{ReportCheckpoint, Spec};
 
 use crate::data::{Batch, Batches, Split, splits, training};
@@ -16,7 +16,6 @@ use crate::optimizer::{configure, freeze, rates};
 use crate::outcome::{FinalMeasurement, Finished, Outcome};
 use crate::parts::Parts;
 use crate::record::{CheckpointKind, Checkpoints, Measurement, Phase, Progress, Recorder};
-use crate::schedule::factor;
 use crate::state::{self, Best, State};
 use crate::step::{Shares, accumulate, update};
 use crate::stream::derive;
@@ -178,10 +177,11 @@ impl Trial<'_> {
         for (micro, batch) in group.into_iter().enumerate() {
             let seed = derive(seed, &["step", &step.to_string(), &micro.to_string()]);
             let flags = Call::TRAIN | Call::WANT_CONTEXT;
-            let call = Call { method: "train".into(), step, epoch, seed, flags };
+            let options = RString::new();
+            let call = Call { method: "train".into(), step, epoch, seed, flags, options };
             accumulate(self.parts, batch, &call, &mut shares, &mut tallies)?;
         }
-        let rates = rates(&train.optimizer, factor(&train.schedule, step, self.extent.steps));
+        let rates = rates(train, step, self.extent.steps);
         update(self.parts, shares.scale(), train.clip_norm, &rates, step + 1)?;
         self.state.step += 1;
         self.state.batch += count;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entered::entered;
 use crate::error::Error;
 use crate::parts::{Instance, Parts};
 use crate::record::{CheckpointKind, Checkpoints};
@@ -64,6 +65,7 @@ pub(crate) fn save(
         for Instance { id, handle } in &parts.instances {
             let path = folder.join(folder_name(&id.path));
             fs_err::create_dir_all(&path)?;
+            let _inside = entered(id);
             let saved = handle.save(text(&path)?.into(), FORMAT.into()).into_result();
             saved.map_err(|error| Error::component(id, "save its state", error))?;
         }
@@ -89,6 +91,7 @@ pub(crate) fn load(parts: &Parts, seed: u64, folder: &Path) -> Result<State, Err
         if !path.is_dir() {
             return Err(wrong(format!("it holds nothing of {id}")));
         }
+        let _inside = entered(id);
         let loaded = handle.load(text(&path)?.into(), FORMAT.into()).into_result();
         loaded.map_err(|error| Error::component(id, "load its state", error))?;
     }

@@ -4,6 +4,7 @@ use ablate_abi::v1::{Call, GroupRate, NamedTensor, RNone, ROption, RSome, RVec, 
 
 use crate::checked::CheckedContext;
 use crate::data::Batch;
+use crate::entered::entered;
 use crate::error::Error;
 use crate::parts::{Instance, LossPart, Parts};
 use crate::tally::Tally;
@@ -197,6 +198,7 @@ pub(crate) fn update(
     let norm = scale * sum.sqrt();
     let clip = clip_norm.map_or(1.0, |limit| (limit / (norm + CLIP_EPSILON)).min(1.0));
     for Instance { id, handle } in &parts.instances {
+        let _inside = entered(id);
         let stepped = handle.step(scale * clip, rates.iter().cloned().collect()).into_result();
         stepped.map_err(|error| Error::component(id, format!("take step {step}"), error))?;
     }

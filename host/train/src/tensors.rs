@@ -1,6 +1,6 @@
 //! Hands tensors to those who take them without copies, and adds gradients that meet.
 
-use ablate_abi::v1::{DType, NamedTensor, PluginError, RVec, Tensor};
+use ablate_abi::v1::{DType, NamedTensor, PluginError, RString, RVec, Tensor};
 
 use crate::wiring::{Source, Wire};
 
@@ -77,6 +77,11 @@ pub(crate) fn add(one: &Tensor, other: &Tensor) -> Result<Tensor, PluginError> {
             Err(PluginError::unsupported(text))
         }
     }
+}
+
+/// A text of a component; what is no UTF-8 in it is replaced.
+pub(crate) fn text(text: &RString) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
 /// The value of a tensor with one float.

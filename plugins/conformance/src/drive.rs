@@ -41,8 +41,7 @@ pub(crate) fn forward(
     batch: &Batch,
 ) -> Result<Pass, PluginError> {
     let wants_context = mode.flags & Call::WANT_CONTEXT != 0;
-    let call =
-        Call { method: mode.method.into(), step, epoch: 0, seed: 0x5eed + step, flags: mode.flags };
+    let call = Call { step, flags: mode.flags, ..Call::new(mode.method, 0x5eed + step) };
     let output = component.forward(call, batch.to_border(wants_context)).into_result()?;
     Ok(Pass {
         outputs: Batch::from_border(&output.outputs)?,

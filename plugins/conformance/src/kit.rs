@@ -19,6 +19,23 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What to check, and how.
+///
+/// [`assert_conforms`] is all that most plugins need. A kit says more where defaults are not enough:
+///
+/// ```
+/// use ablate_abi::v1::Plugin_Ref;
+/// use ablate_conformance::{Error, Kit, Report};
+/// use serde_json::json;
+///
+/// /// For a component whose configuration has required keys, and a model with a slot for blocks of
+/// /// another plugin.
+/// fn check(plugin: Plugin_Ref, poolings: Plugin_Ref) -> Result<Report, Error> {
+///     let kit = Kit::linked(plugin)?
+///         .configurations(&json!({ "corpus": { "root": "tests/data/corpus" } }))
+///         .with_blocks_of(poolings)?;
+///     Ok(kit.run())
+/// }
+/// ```
 pub struct Kit {
     pub(crate) root: Plugin_Ref,
     pub(crate) roster: Roster,

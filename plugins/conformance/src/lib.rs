@@ -20,6 +20,7 @@
 //! A host that has opened a library makes a [`Kit`] itself and reads the [`Report`]. Components
 //! are configured by their defaults and by the `examples` of their config's schema. What a check
 //! could not look at is `skipped`, with the reason; only `failed` means that the plugin is wrong.
+#![deny(missing_docs)]
 
 mod report;
 

@@ -1,8 +1,8 @@
 //! The kit as a host: what a plugin that is linked into a test program is given.
 
 use ablate_abi::v1::{
-    ErrorKind, Host, Host_TO, InitOptions, LogLevel, Plugin_Ref, PluginError, RArc, RErr, ROk,
-    RResult, RStr, RString, SharedHost, TD_Opaque,
+    CallOutput, ErrorKind, Host, Host_TO, InitOptions, LogLevel, NamedTensor, Plugin_Ref,
+    PluginError, RArc, RErr, ROk, RResult, RStr, RString, RVec, SharedHost, TD_Opaque,
 };
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +68,12 @@ impl Host for Services {
         ROk(self.cache.join(name.as_str()).display().to_string().into())
     }
 
-    fn call(&self, name: RStr<'_>, _: RStr<'_>) -> RResult<RString, PluginError> {
+    fn call(
+        &self,
+        name: RStr<'_>,
+        _: RStr<'_>,
+        _: RVec<NamedTensor>,
+    ) -> RResult<CallOutput, PluginError> {
         RErr(PluginError::unsupported(format!("the kit has no service `{name}`")))
     }
 }

@@ -67,6 +67,7 @@ impl Recipe<'_> {
             dimensions: self.bound.iter().map(dimension).collect(),
             slots,
             artifacts: RVec::new(),
+            properties: RVec::new(),
         };
         Ok((self.root.create())(request).into_result()?)
     }

@@ -9,8 +9,9 @@ use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::tensor::{
     AllocationProperty, BoolStore, Bytes, DType as BurnType, Device, Tensor, TensorData,
 };
-use cubecl_environment::bytes::{AccessError, AccessPolicy, AllocationController};
+use cubecl_environment::bytes::{AccessError, AccessPolicy, AllocationController, Writer};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// A unique foreign buffer as Burn storage: in-place operations work on it without a copy.
 ///
@@ -44,7 +45,7 @@ impl AllocationController for Imported {
     }
 }
 
-fn to_code(dtype: BurnType) -> Result<DType, Error> {
+pub(crate) fn to_code(dtype: BurnType) -> Result<DType, Error> {
     Ok(match dtype {
         BurnType::F32 => DType::F32,
         BurnType::F64 => DType::F64,
@@ -80,17 +81,18 @@ pub(crate) fn export_flex(mut tensor: FlexTensor, flags: u32) -> Result<BorderTe
         && tensor.layout().start_offset() == 0
         && tensor.bytes().len() == tensor.layout().num_elements() * size;
     if code == DType::F32 && whole && tensor.is_unique() {
-        let shape = tensor.layout().shape().to_vec();
-        let len = tensor.bytes().len();
-        // `try_storage_mut` detaches a buffer that is itself a shared import; `bytes` would not.
-        if let Some(data) =
-            tensor.try_storage_mut::<f32>().map(|data| data.as_mut_ptr().cast::<u8>())
-            && (data as usize).is_multiple_of(16)
-        {
-            // SAFETY: the tensor owns the storage, is the only one that reaches it, and moves
-            // into the handle.
-            return Ok(unsafe { BorderTensor::unique(tensor, data, len, &shape, code, flags) });
+        let (layout, dtype, data) = (tensor.layout().clone(), tensor.dtype(), tensor.data_arc());
+        drop(tensor);
+        let mut bytes = Arc::try_unwrap(data).expect("there was one owner");
+        // A shared import that nobody has written to stays shared: others read it too.
+        let data = bytes.write(Writer::new().no_copy()).ok();
+        let data = data.map(|data| (data.as_mut_ptr(), data.len()));
+        if let Some((data, len)) = data.filter(|(data, _)| (*data as usize).is_multiple_of(16)) {
+            let shape = layout.shape().to_vec();
+            // SAFETY: the storage is the only way to its memory, and moves into the handle.
+            return Ok(unsafe { BorderTensor::unique(bytes, data, len, &shape, code, flags) });
         }
+        tensor = FlexTensor::from_arc(Arc::new(bytes), layout, dtype);
     }
     let start = tensor.layout().start_offset() * size;
     let aligned = (tensor.bytes().as_ptr() as usize + start).is_multiple_of(16);

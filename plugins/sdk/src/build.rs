@@ -15,6 +15,7 @@ pub struct Build {
     seed: u64,
     dimensions: Vec<Dimension>,
     artifacts: Vec<Property>,
+    properties: Vec<Property>,
     #[cfg(feature = "burn")]
     device: burn::tensor::Device,
     #[cfg(feature = "burn")]
@@ -26,17 +27,20 @@ pub struct Build {
 impl Build {
     /// Takes a creation request apart; the configuration text is handed back.
     pub(crate) fn new(create: Create) -> Result<(Self, String), Error> {
-        let Create { kind: _, name: _, config, path, seed, device, dimensions, slots, artifacts } =
+        let Create { config, path, seed, device, dimensions, slots, artifacts, properties, .. } =
             create;
+        #[cfg(feature = "burn")]
+        let device = crate::device::parse(&device)?;
         let build = Self {
             path: path.into_string(),
             seed,
             dimensions: RVec::into_vec(dimensions),
             artifacts: RVec::into_vec(artifacts),
+            properties: RVec::into_vec(properties),
             #[cfg(feature = "burn")]
-            device: crate::device::parse(&device)?,
+            slots: slots.into_iter().map(|slot: Slot| BlockSlot::new(slot, &device)).collect(),
             #[cfg(feature = "burn")]
-            slots: slots.into_iter().map(|slot: Slot| BlockSlot::new(slot)).collect(),
+            device,
             #[cfg(feature = "burn")]
             taken: Vec::new(),
         };
@@ -66,6 +70,19 @@ impl Build {
         })
     }
 
+    /// What the host says beside: `None` for a name that it does not know.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|property| property.name == name);
+        found.map(|property| property.value.as_str())
+    }
+
+    /// A text that differs whenever the block of the slot `name` may compute something else from
+    /// equal inputs before it is trained: the key of a cache of what a frozen block computes.
+    /// `None` for an empty slot.
+    pub fn slot_identity(&self, name: &str) -> Option<&str> {
+        self.property(&format!("identity.{name}"))
+    }
+
     /// The file of the artifact called `name`.
     ///
     /// # Errors
@@ -83,6 +100,11 @@ impl Build {
     /// The device for parameters; it records a graph.
     pub fn device(&self) -> &burn::tensor::Device {
         &self.device
+    }
+
+    /// The device for tensors that need no graph, such as those that a dataset's block is given.
+    pub fn plain_device(&self) -> burn::tensor::Device {
+        self.device.clone().inner()
     }
 
     /// Takes the block of the slot `name`.

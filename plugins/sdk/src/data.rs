@@ -4,7 +4,7 @@ use crate::arrays::Arrays;
 use crate::build::Build;
 use crate::contract::Contract;
 use crate::panics::catch;
-use crate::{Config, Error};
+use crate::{Config, Error, SlotSpec};
 use abi_stable::std_types::{RResult, RStr, RString, RVec};
 use ablate_abi::v1::{self, CallOutput, NamedTensor};
 
@@ -18,6 +18,80 @@ pub struct Item {
 }
 
 /// A source of batches. Batches may be asked for from several threads at once.
+///
+/// ```
+/// use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, Item, seed};
+/// use ablate_sdk::rand::RngExt;
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Configuration of `noisy-line`.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields, default)]
+/// struct NoisyLineConfig {
+///     /// Points of each split.
+///     points: usize,
+///     /// Slope of the line.
+///     slope: f32,
+/// }
+///
+/// impl Default for NoisyLineConfig {
+///     fn default() -> Self {
+///         Self { points: 100, slope: 2.0 }
+///     }
+/// }
+///
+/// struct NoisyLine {
+///     points: usize,
+///     slope: f32,
+/// }
+///
+/// impl Dataset for NoisyLine {
+///     type Config = NoisyLineConfig;
+///     const NAME: &'static str = "noisy-line";
+///     const DOC: &'static str = "Points near a line.";
+///
+///     fn contract(_: &NoisyLineConfig) -> Result<Contract, Error> {
+///         Ok(Contract::new().output("x: f32[B, 1]").output("y: f32[B, 1]"))
+///     }
+///
+///     fn new(config: &NoisyLineConfig, _: &mut Build) -> Result<Self, Error> {
+///         if config.points == 0 {
+///             return Err(Error::config("`points` is 0, must be at least 1"));
+///         }
+///         Ok(Self { points: config.points, slope: config.slope })
+///     }
+///
+///     fn fingerprint(&self) -> Result<String, Error> {
+///         // Raise the number when the code draws other points.
+///         Ok(format!("noisy-line 1: {} points, slope {}", self.points, self.slope))
+///     }
+///
+///     fn splits(&self) -> Vec<String> {
+///         vec!["train".to_owned(), "test".to_owned()]
+///     }
+///
+///     fn items(&self, split: &str) -> Result<Vec<Item>, Error> {
+///         Ok((0..self.points).map(|i| Item { id: format!("{split}-{i}"), size: 1 }).collect())
+///     }
+///
+///     fn batch(&self, _: &str, indices: &[usize], stream: u64) -> Result<Arrays, Error> {
+///         let mut noise = seed::generator(stream);
+///         let x: Vec<f32> = indices.iter().map(|&i| i as f32 / self.points as f32).collect();
+///         let y = x.iter().map(|x| self.slope * x + noise.random_range(-0.1..0.1)).collect();
+///         let shape = [indices.len(), 1];
+///         Ok(Arrays::new().with("x", x, &shape).with("y", y, &shape))
+///     }
+/// }
+///
+/// let line = NoisyLine { points: 4, slope: 2.0 };
+/// assert_eq!(line.items("test")?[3].id, "test-3");
+/// // The stream decides all that is random.
+/// let batch = |stream| line.batch("train", &[0, 2], stream);
+/// assert_eq!(batch(7)?.slice::<f32>("y")?, batch(7)?.slice::<f32>("y")?);
+/// assert_ne!(batch(7)?.slice::<f32>("y")?, batch(8)?.slice::<f32>("y")?);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Dataset: Send + Sync + Sized + 'static {
     /// Its configuration. A field with `#[schemars(extend("x-ablate" = "location"))]` says where
     /// data lies and is left out of a trial's identity; the fingerprint stands for it.
@@ -32,6 +106,12 @@ pub trait Dataset: Send + Sync + Sized + 'static {
     /// # Errors
     /// If the configuration contradicts itself.
     fn contract(config: &Self::Config) -> Result<Contract, Error>;
+
+    /// The slots that it has. Their blocks are frozen; [`crate::Build::slot_identity`] tells them
+    /// apart, for caches of what they compute.
+    fn slots() -> Vec<SlotSpec> {
+        Vec::new()
+    }
 
     /// Makes it. Must be quick: reading the data is for [`Dataset::prepare`].
     ///
@@ -103,6 +183,77 @@ pub struct MetricValue {
 }
 
 /// A measure over all batches of a split.
+///
+/// States merge, so that a split may be measured in parts:
+///
+/// ```
+/// use ablate_sdk::serde_json;
+/// use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig};
+///
+/// /// Share of rows whose prediction is the label.
+/// #[derive(Default)]
+/// struct Hits {
+///     hits: u64,
+///     rows: u64,
+/// }
+///
+/// impl Metric for Hits {
+///     type Config = NoConfig;
+///     const NAME: &'static str = "hits";
+///     const DOC: &'static str = "Share of rows whose prediction is the label.";
+///
+///     fn contract(_: &NoConfig) -> Result<Contract, Error> {
+///         Ok(Contract::new().input("prediction: int[B]").input("label: int[B]"))
+///     }
+///
+///     fn new(_: &NoConfig, _: &mut Build) -> Result<Self, Error> {
+///         Ok(Self::default())
+///     }
+///
+///     fn update(&mut self, inputs: &Arrays, _: &[String]) -> Result<(), Error> {
+///         let (predictions, labels) = (inputs.integers("prediction")?, inputs.integers("label")?);
+///         self.hits += predictions.iter().zip(&labels).filter(|(p, l)| p == l).count() as u64;
+///         self.rows += labels.len() as u64;
+///         Ok(())
+///     }
+///
+///     fn compute(&self) -> Result<Vec<MetricValue>, Error> {
+///         if self.rows == 0 {
+///             return Err(Error::data("nothing was measured: no batch held a row"));
+///         }
+///         let (value, direction) = (self.hits as f64 / self.rows as f64, Direction::Higher);
+///         Ok(vec![MetricValue { name: String::new(), value, unit: "", direction }])
+///     }
+///
+///     fn reset(&mut self) {
+///         *self = Self::default();
+///     }
+///
+///     fn state(&self) -> Result<Vec<u8>, Error> {
+///         let state = (self.hits, self.rows);
+///         serde_json::to_vec(&state).map_err(|error| Error::other(error.to_string()))
+///     }
+///
+///     fn merge(&mut self, state: &[u8]) -> Result<(), Error> {
+///         let state = serde_json::from_slice(state);
+///         let (hits, rows): (u64, u64) = state.map_err(|error| Error::data(error.to_string()))?;
+///         self.hits += hits;
+///         self.rows += rows;
+///         Ok(())
+///     }
+/// }
+///
+/// let batch = |prediction: i64| {
+///     let rows = Arrays::new().with("prediction", vec![prediction, 1], &[2]);
+///     rows.with("label", vec![1_i64, 1], &[2])
+/// };
+/// let (mut one, mut other) = (Hits::default(), Hits::default());
+/// one.update(&batch(0), &[])?;
+/// other.update(&batch(1), &[])?;
+/// one.merge(&other.state()?)?;
+/// assert_eq!(one.compute()?[0].value, 0.75);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Metric: Send + Sized + 'static {
     /// Its configuration.
     type Config: Config;
@@ -117,13 +268,18 @@ pub trait Metric: Send + Sized + 'static {
     /// If the configuration contradicts itself.
     fn contract(config: &Self::Config) -> Result<Contract, Error>;
 
+    /// The slots that it has; their blocks are frozen.
+    fn slots() -> Vec<SlotSpec> {
+        Vec::new()
+    }
+
     /// Makes it, empty.
     ///
     /// # Errors
     /// If the configuration is wrong.
     fn new(config: &Self::Config, build: &mut Build) -> Result<Self, Error>;
 
-    /// Takes one batch.
+    /// Takes one batch: the arrays, and the model's record of each item if it gives any.
     ///
     /// # Errors
     /// If the inputs do not fit.

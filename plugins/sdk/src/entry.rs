@@ -15,6 +15,38 @@ use serde_json::{Value, json};
 /// What a configuration type must be able to do. `#[serde(deny_unknown_fields)]` belongs on it,
 /// `#[serde(default)]` where every field has one. Where not, `#[schemars(example = …)]` gives the
 /// conformance checks a configuration to work with.
+///
+/// The doc comment of a field is its help text, a range is checked before anything runs:
+///
+/// ```
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// use std::path::PathBuf;
+///
+/// /// Configuration of `corpus`.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// #[schemars(example = serde_json::json!({ "root": "tests/data/corpus" }))]
+/// struct CorpusConfig {
+///     /// Folder of the corpus; where it lies is no part of a trial's identity.
+///     #[schemars(extend("x-ablate" = "location"))]
+///     root: PathBuf,
+///     /// Longer items are cut to this many seconds.
+///     #[serde(default = "ten")]
+///     #[schemars(range(min = 0.0))]
+///     max_seconds: f64,
+/// }
+///
+/// fn ten() -> f64 {
+///     10.0
+/// }
+///
+/// fn is_config<C: ablate_sdk::Config>() {}
+/// is_config::<CorpusConfig>();
+/// let schema = schemars::schema_for!(CorpusConfig).to_value();
+/// assert_eq!(schema["properties"]["max_seconds"]["minimum"].as_f64(), Some(0.0));
+/// assert_eq!(schema["examples"][0]["root"], "tests/data/corpus");
+/// ```
 pub trait Config: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {}
 
 impl<C: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static> Config for C {}
@@ -25,6 +57,21 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static> Confi
 pub struct NoConfig {}
 
 /// A slot of a component.
+///
+/// ```
+/// use ablate_sdk::SlotSpec;
+///
+/// let slots = vec![
+///     SlotSpec::new("pooling", "pooling", "Frames to one vector.")
+///         .default_block("attentive-stats") // unless the experiment says otherwise
+///         .null_block("mean"),              // what an ablation puts here to remove it
+///     SlotSpec::new("fusion", "fusion", "Mixes in a second input.").optional(),
+///     SlotSpec::new("heads", "head", "One for each task.").many(),
+/// ];
+/// ```
+///
+/// [`crate::Build`] hands the blocks over: `slot`, `optional_slot` and `slot_list`. An example of
+/// the whole is at [`crate::Model`].
 #[derive(Clone, Debug)]
 pub struct SlotSpec {
     name: &'static str,
@@ -88,6 +135,7 @@ pub struct Entry {
     doc: &'static str,
     slots: Vec<SlotSpec>,
     surrogates: &'static [(&'static str, &'static str)],
+    methods: &'static [&'static str],
     schema: fn() -> Value,
     defaults: fn() -> Value,
     pub(crate) contract: fn(&str) -> Result<Value, Error>,
@@ -102,8 +150,9 @@ impl Entry {
             name: D::NAME,
             role: None,
             doc: D::DOC,
-            slots: Vec::new(),
+            slots: D::slots(),
             surrogates: &[],
+            methods: &[],
             schema: schema::<D::Config>,
             defaults: defaults::<D::Config>,
             contract: |config| D::contract(&parse(config)?)?.to_json(),
@@ -126,8 +175,9 @@ impl Entry {
             name: M::NAME,
             role: None,
             doc: M::DOC,
-            slots: Vec::new(),
+            slots: M::slots(),
             surrogates: &[],
+            methods: &[],
             schema: schema::<M::Config>,
             defaults: defaults::<M::Config>,
             contract: |config| M::contract(&parse(config)?)?.to_json(),
@@ -149,6 +199,7 @@ impl Entry {
             "schema": (self.schema)(),
             "defaults": (self.defaults)(),
             "slots": self.slots.iter().map(SlotSpec::to_json).collect::<Vec<_>>(),
+            "methods": self.methods,
             "surrogate_gradients": self.surrogates.iter().map(surrogate).collect::<Vec<_>>(),
         })
     }
@@ -184,7 +235,7 @@ mod differentiable {
     use crate::any::Tensors;
     use crate::call::Call;
     use crate::component::{Block, Loss, Model, Output};
-    use crate::served::{Forward, Served};
+    use crate::served::{Custom, Forward, Served};
     use crate::walk::walk;
     use burn::module::Module;
 
@@ -198,11 +249,13 @@ mod differentiable {
                 doc: B::DOC,
                 slots: B::slots(),
                 surrogates: B::SURROGATE_GRADIENTS,
+                methods: B::METHODS,
                 schema: schema::<B::Config>,
                 defaults: defaults::<B::Config>,
                 contract: |config| B::contract(&parse(config)?)?.to_json(),
                 create: |create| {
-                    make(create, B::contract, B::new, |b, i, c| Ok((b.forward(i, c)?, 0)), B::group)
+                    let custom = Custom { group: B::group, methods: B::METHODS };
+                    make(create, B::contract, B::new, |b, i, c| Ok((b.forward(i, c)?, 0)), custom)
                 },
             }
         }
@@ -216,11 +269,13 @@ mod differentiable {
                 doc: M::DOC,
                 slots: M::slots(),
                 surrogates: M::SURROGATE_GRADIENTS,
+                methods: M::METHODS,
                 schema: schema::<M::Config>,
                 defaults: defaults::<M::Config>,
                 contract: |config| M::contract(&parse(config)?)?.to_json(),
                 create: |create| {
-                    make(create, M::contract, M::new, |m, i, c| Ok((m.forward(i, c)?, 0)), M::group)
+                    let custom = Custom { group: M::group, methods: M::METHODS };
+                    make(create, M::contract, M::new, |m, i, c| Ok((m.forward(i, c)?, 0)), custom)
                 },
             }
         }
@@ -234,11 +289,13 @@ mod differentiable {
                 doc: L::DOC,
                 slots: L::slots(),
                 surrogates: L::SURROGATE_GRADIENTS,
+                methods: &[],
                 schema: schema::<L::Config>,
                 defaults: defaults::<L::Config>,
                 contract: |config| loss_contract::<L>(&parse(config)?)?.to_json(),
                 create: |create| {
-                    make(create, loss_contract::<L>, L::new, loss_forward::<L>, |_| "default")
+                    let custom = Custom { group: L::group, methods: &[] };
+                    make(create, loss_contract::<L>, L::new, loss_forward::<L>, custom)
                 },
             }
         }
@@ -262,7 +319,7 @@ mod differentiable {
         contract: fn(&C) -> Result<Contract, Error>,
         new: fn(&C, &mut Build) -> Result<M, Error>,
         forward: Forward<M>,
-        group: fn(&str) -> &'static str,
+        custom: Custom,
     ) -> Result<Component, Error> {
         let (mut build, config) = Build::new(create)?;
         let config = parse::<C>(&config)?;
@@ -275,7 +332,7 @@ mod differentiable {
         walk(&module, &mut |_| ());
         let (path, device) = (build.path().to_owned(), build.device().clone());
         let slots = build.into_slots();
-        let served = Served::new(module, forward, group, slots, &contract, &path, &device);
+        let served = Served::new(module, forward, custom, slots, &contract, &path, &device);
         let differentiable = RSome(served.into_object());
         Ok(Component { differentiable, dataset: RNone, metric: RNone })
     }

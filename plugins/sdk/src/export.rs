@@ -1,7 +1,8 @@
 //! The root of a plugin, made from its list of components.
 
 use crate::entry::Entry;
-use crate::panics::{catch, install_hook};
+use crate::logging::AtWork;
+use crate::panics::catch;
 use crate::{Error, host};
 use abi_stable::std_types::{RResult, RStr, RString};
 use ablate_abi::v1::{
@@ -13,9 +14,61 @@ use serde_json::{Value, json};
 /// Exports a library's components under a root symbol of its own.
 ///
 /// The symbol is `ablate_plugin_` and the plugin's name with underscores; the list names the kind
-/// and the type of each component.
+/// and the type of each component. A program may link several plugins if their symbols differ.
 ///
-/// See the example at the top of the crate.
+/// Makes a module `ablate_plugin_root` where it stands, which belongs at the top of the crate;
+/// `ablate_plugin_root::plugin()` is the root for programs that link the plugin, such as its tests.
+///
+/// ```
+/// use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig};
+///
+/// /// Rows seen.
+/// pub struct Rows(u64);
+///
+/// impl Metric for Rows {
+///     type Config = NoConfig;
+///     const NAME: &'static str = "rows";
+///     const DOC: &'static str = "Rows seen.";
+///
+///     // …
+/// #     fn contract(_: &NoConfig) -> Result<Contract, Error> {
+/// #         Ok(Contract::new().input("x: f32[B, F]"))
+/// #     }
+/// #     fn new(_: &NoConfig, _: &mut Build) -> Result<Self, Error> {
+/// #         Ok(Self(0))
+/// #     }
+/// #     fn update(&mut self, inputs: &Arrays, _: &[String]) -> Result<(), Error> {
+/// #         self.0 += inputs.shape("x")?[0] as u64;
+/// #         Ok(())
+/// #     }
+/// #     fn compute(&self) -> Result<Vec<MetricValue>, Error> {
+/// #         let (name, direction) = (String::new(), Direction::Neither);
+/// #         Ok(vec![MetricValue { name, value: self.0 as f64, unit: "", direction }])
+/// #     }
+/// #     fn reset(&mut self) {
+/// #         self.0 = 0;
+/// #     }
+/// #     fn state(&self) -> Result<Vec<u8>, Error> {
+/// #         Ok(self.0.to_le_bytes().to_vec())
+/// #     }
+/// #     fn merge(&mut self, state: &[u8]) -> Result<(), Error> {
+/// #         let state = state.try_into().map_err(|_| Error::data("not a state of `rows`"))?;
+/// #         self.0 += u64::from_le_bytes(state);
+/// #         Ok(())
+/// #     }
+/// }
+///
+/// // At the top of `src/lib.rs`; the kinds are `model`, `block`, `loss`, `dataset` and `metric`.
+/// ablate_sdk::export_plugin!(ablate_plugin_row_counts, [metric Rows]);
+///
+/// # fn main() {
+/// // What the library says about itself, which `ablate plugins info row-counts` shows.
+/// let description = (ablate_plugin_root::plugin().list())().unwrap();
+/// let description: serde_json::Value = serde_json::from_str(&description).unwrap();
+/// assert_eq!(description["name"], "row-counts");
+/// assert_eq!(description["components"][0]["name"], "rows");
+/// # }
+/// ```
 #[macro_export]
 macro_rules! export_plugin {
     ($symbol:ident, [$($kind:ident $component:ty),+ $(,)?]) => {
@@ -109,10 +162,9 @@ pub fn build_info() -> BuildInfo {
     }
 }
 
-/// Takes the host's services and sets up the image: panic hook, thread pool.
+/// Takes the host's services and sets up the image: panic hook, log, thread pool.
 #[doc(hidden)]
 pub fn init(services: SharedHost, options: InitOptions) -> RResult<(), Error> {
-    install_hook();
     catch(|| {
         if !host::install(services, options.log_level, options.image) {
             // Two plugins linked into one program share the image: the first call counts.
@@ -194,6 +246,7 @@ pub fn describe(
 pub fn create(entries: Entries, request: Create) -> RResult<Component, Error> {
     catch(|| {
         let entry = find(entries, request.kind, &request.name)?;
+        let _at_work = AtWork::at(&request.path.as_str().into());
         (entry.create)(request)
     })
     .into()

@@ -8,7 +8,6 @@
 use crate::Error;
 use crate::any::{AnyTensor, Tensors};
 use crate::border::{data, export, export_flex, import};
-use crate::call::Call;
 use crate::graph::in_burn;
 use abi_stable::std_types::{RNone, ROption, RSome};
 use ablate_abi::v1::{self, NamedTensor, OwnedContext, PluginError, SharedDifferentiable};
@@ -251,12 +250,12 @@ impl<B: Backend + VectorJacobian, C: CheckpointStrategy> VectorJacobian for Auto
 /// Calls a block of another library; with a graph, the call becomes a part of it.
 pub(crate) fn forward(
     block: &SharedDifferentiable,
-    slot: &str,
     inputs: Tensors,
-    call: &Call,
+    call: v1::Call,
+    device: &Device,
 ) -> Result<Tensors, Error> {
     let recorded = call.wants_context();
-    let device = call.device().clone();
+    let device = device.clone();
     let plain = device.clone().inner();
     let inputs = inputs.into_entries();
     let mut crossing = Vec::with_capacity(inputs.len());
@@ -264,7 +263,7 @@ pub(crate) fn forward(
         let flags = if recorded && tensor.is_tracked() { v1::Tensor::NEEDS_GRAD } else { 0 };
         crossing.push(NamedTensor::new(name, export(tensor.clone(), flags)?));
     }
-    let output = block.forward(call.for_slot(slot), crossing.into()).into_result()?;
+    let output = block.forward(call, crossing.into()).into_result()?;
     let mut outputs = Vec::with_capacity(output.outputs.len());
     for NamedTensor { name, tensor } in output.outputs {
         outputs.push((name.into_string(), import(tensor, &plain)?));

@@ -40,9 +40,29 @@
 //! ```
 //!
 //! Everything else is done here: autodiff across libraries, panic guards, seeding, optimizers,
-//! state on disk. The feature `burn` (on by default) may be left out by plugins that have only
-//! datasets and metrics.
+//! state on disk.
+//!
+//! # Components
+//!
+//! | trait | what it is | works on |
+//! | --- | --- | --- |
+//! | [`Model`] | what is trained; may have slots | Burn tensors |
+//! | [`Block`] | fits into a slot of its role, and may have slots | Burn tensors |
+//! | [`Loss`] | a differentiable function to a scalar | Burn tensors |
+//! | [`Dataset`] | a source of batches | slices |
+//! | [`Metric`] | a measure over a split | slices |
+//!
+//! Each is made from a [`Config`] and a [`Build`], and states its [`Contract`]; [`export_plugin!`]
+//! lists them. The module [`testing`] makes them without a host, and the crate `ablate-conformance`
+//! checks a whole plugin in one line.
+//!
+//! # Features
+//!
+//! - `burn`, on by default: [`Model`], [`Block`], [`Loss`], and Burn itself as [`burn`]. Without it
+//!   no Burn is compiled.
 #![deny(missing_docs)]
+// Shows on docs.rs which feature an item needs; only nightly compilers can.
+#![cfg_attr(all(docsrs, nightly), feature(doc_cfg))]
 
 #[cfg(feature = "burn")]
 mod any;
@@ -66,6 +86,7 @@ mod foreign;
 #[cfg(feature = "burn")]
 mod graph;
 pub mod host;
+mod logging;
 #[cfg(feature = "burn")]
 mod optimizer;
 mod panics;
@@ -101,4 +122,4 @@ pub use {
 
 #[cfg(feature = "burn")]
 pub use burn;
-pub use {rand, schemars, serde, serde_json};
+pub use {log, rand, schemars, serde, serde_json};

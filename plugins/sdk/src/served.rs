@@ -8,6 +8,7 @@ use crate::component::Output;
 use crate::foreign::{backward_with, tie};
 use crate::graph::{later, sweep};
 use crate::host;
+use crate::logging::AtWork;
 use crate::panics::catch;
 use crate::seed::derive;
 use crate::slot::BlockSlot;
@@ -16,7 +17,7 @@ use abi_stable::sabi_trait::{TD_CanDowncast, TD_Opaque};
 use abi_stable::std_types::{RArc, RNone, ROption, RResult, RSome, RStr, RString, RVec};
 use ablate_abi::v1::{
     self, CallOutput, Context, Context_TO, Differentiable, Differentiable_TO, ErrorKind,
-    ForwardOutput, GroupRate, NamedTensor, Parameter, SharedDifferentiable,
+    ForwardOutput, GroupRate, LogLevel, NamedTensor, Parameter, SharedDifferentiable,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
@@ -26,6 +27,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The forward function of a component: module, inputs, call to outputs and loss weight.
 pub(crate) type Forward<M> = fn(&M, Tensors, &Call) -> Result<(Output, u64), Error>;
+
+/// What a component says about itself beside its functions.
+#[derive(Clone, Copy)]
+pub(crate) struct Custom {
+    /// The optimizer group of the parameter at a path.
+    pub(crate) group: fn(&str) -> &'static str,
+    /// Methods beside `train` and `eval`.
+    pub(crate) methods: &'static [&'static str],
+}
 
 /// What the border needs of a component, whatever its module type.
 pub(crate) trait Instance: Send + Sync {
@@ -48,8 +58,9 @@ pub(crate) struct Served(Arc<Shared>);
 
 struct Shared {
     instance: Guarded,
+    methods: &'static [&'static str],
     contract: String,
-    path: String,
+    path: Arc<str>,
     /// The autodiff device.
     device: Device,
     poisoned: AtomicBool,
@@ -60,16 +71,23 @@ impl Served {
     pub(crate) fn new<M: Module + 'static>(
         module: M,
         forward: Forward<M>,
-        group: fn(&str) -> &'static str,
+        custom: Custom,
         slots: Vec<BlockSlot>,
         contract: &Value,
         path: &str,
         device: &Device,
     ) -> Self {
         Self(Arc::new(Shared {
-            instance: Guarded(Some(Box::new(Trained::new(module, forward, group, slots, device)))),
+            instance: Guarded(Some(Box::new(Trained::new(
+                module,
+                forward,
+                custom.group,
+                slots,
+                device,
+            )))),
+            methods: custom.methods,
             contract: contract.to_string(),
-            path: path.to_owned(),
+            path: path.into(),
             device: device.clone(),
             poisoned: AtomicBool::new(false),
             live: AtomicU64::new(0),
@@ -83,6 +101,7 @@ impl Served {
     /// Runs the component inside the consumer's own graph.
     pub(crate) fn forward_native(&self, inputs: Tensors, call: v1::Call) -> Result<Tensors, Error> {
         self.0.healthy()?;
+        let _at_work = AtWork::at(&self.0.path);
         Ok(self.0.run(inputs, call)?.0.tensors)
     }
 
@@ -102,7 +121,9 @@ impl Shared {
 
     /// Runs `call` behind the guard; after a panic the instance takes no more calls.
     fn guarded<T>(&self, call: impl FnOnce() -> Result<T, Error>) -> RResult<T, Error> {
+        let at_work = AtWork::at(&self.path);
         let result = self.healthy().and_then(|()| catch(call));
+        drop(at_work);
         if result.as_ref().is_err_and(|error| error.kind == ErrorKind::PANIC) {
             self.poisoned.store(true, Ordering::SeqCst);
         }
@@ -111,10 +132,26 @@ impl Shared {
 
     /// Seeds this image's generator for the instance and the call, then computes.
     fn run(&self, inputs: Tensors, call: v1::Call) -> Result<(Output, u64), Error> {
-        self.device.seed(derive(call.seed, &[&self.path]));
+        self.knows(&call.method)?;
+        let stream = derive(call.seed, &[&self.path]);
+        self.device.seed(stream);
         let recorded = call.wants_context();
         let device = if recorded { self.device.clone() } else { self.device.clone().inner() };
-        self.instance.forward(inputs, &Call::new(call, device))
+        let call = Call::new(call, device, stream);
+        let result = self.instance.forward(inputs, &call)?;
+        call.options_were_read()?;
+        Ok(result)
+    }
+
+    fn knows(&self, method: &str) -> Result<(), Error> {
+        if matches!(method, "train" | "eval") || self.methods.contains(&method) {
+            return Ok(());
+        }
+        let known = ["train", "eval"].iter().chain(self.methods);
+        let known: Vec<String> = known.map(|method| format!("`{method}`")).collect();
+        let text =
+            format!("`{}` has no method `{method}`; there is {}", self.path, known.join(", "));
+        Err(Error::unsupported(text))
     }
 
     fn evaluate(&self, call: v1::Call, inputs: RVec<NamedTensor>) -> Result<ForwardOutput, Error> {
@@ -336,10 +373,14 @@ impl std::ops::Deref for Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         let instance = self.0.take();
-        // The error is of no use to anyone: the instance is gone either way.
-        let _ = catch(|| {
+        let dropped = catch(|| {
             drop(instance);
             Ok(())
         });
+        // The instance is gone either way, and nobody waits for an answer.
+        if let Err(error) = dropped {
+            let text = format!("a drop panicked: {error}\nat {}", error.backtrace);
+            host::log(LogLevel::ERROR, "panic", &text);
+        }
     }
 }

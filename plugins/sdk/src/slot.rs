@@ -21,6 +21,8 @@ struct Filled {
     name: String,
     block: SharedDifferentiable,
     shared: bool,
+    /// Without a graph.
+    device: Device,
 }
 
 impl std::fmt::Debug for BlockSlot {
@@ -36,9 +38,10 @@ impl std::fmt::Display for BlockSlot {
 }
 
 impl BlockSlot {
-    pub(crate) fn new(slot: v1::Slot) -> Self {
+    pub(crate) fn new(slot: v1::Slot, device: &Device) -> Self {
         let v1::Slot { name, block, shared } = slot;
-        Self(Arc::new(Filled { name: name.into_string(), block, shared }))
+        let device = device.clone().inner();
+        Self(Arc::new(Filled { name: name.into_string(), block, shared, device }))
     }
 
     /// Name of the slot.
@@ -51,9 +54,46 @@ impl BlockSlot {
     /// # Errors
     /// Those of the block, and tensors that do not fit its contract.
     pub fn forward(&self, inputs: Tensors, call: &Call) -> Result<Tensors, Error> {
+        self.forward_as(None, inputs, call)
+    }
+
+    /// As [`BlockSlot::forward`], with one of the block's own methods, such as `encode`.
+    ///
+    /// # Errors
+    /// Also those of a block that does not know the method.
+    pub fn forward_method(
+        &self,
+        method: &str,
+        inputs: Tensors,
+        call: &Call,
+    ) -> Result<Tensors, Error> {
+        self.forward_as(Some(method), inputs, call)
+    }
+
+    /// Runs the block outside of any call, without a graph and without dropout: how a dataset or a
+    /// metric uses a block, which is frozen there. Equal seeds give equal random numbers.
+    ///
+    /// The inputs lie on [`crate::Build::plain_device`]. A dataset calls it in `prepare` and not in
+    /// `batch`, which runs while a model of the same library may draw random numbers.
+    ///
+    /// # Errors
+    /// Those of the block, and tensors that do not fit its contract.
+    pub fn evaluate(&self, inputs: Tensors, seed: u64) -> Result<Tensors, Error> {
+        let device = self.0.device.clone();
+        let call = Call::new(v1::Call::new("eval", seed), device, seed);
+        self.forward_as(None, inputs, &call)
+    }
+
+    fn forward_as(
+        &self,
+        method: Option<&str>,
+        inputs: Tensors,
+        call: &Call,
+    ) -> Result<Tensors, Error> {
+        let raw = call.for_slot(&self.0.name, method);
         let result = match self.native() {
-            Some(served) => served.forward_native(inputs, call.for_slot(&self.0.name)),
-            None => foreign::forward(&self.0.block, &self.0.name, inputs, call),
+            Some(served) => served.forward_native(inputs, raw),
+            None => foreign::forward(&self.0.block, inputs, raw, call.device()),
         };
         call.reseed();
         result.map_err(|error| error.context(format!("in the block of slot `{}`", self.0.name)))

@@ -4,7 +4,8 @@ use crate::Error;
 use crate::walk::{Visit, to_values, walk};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeSet;
@@ -41,10 +42,18 @@ pub(crate) fn load_resume<M: Module>(
     path: &str,
 ) -> Result<(M, ModuleOptimizer), Error> {
     let file = Path::new(path).join(MODULE_FILE);
-    let module = module.try_load_file(&file).map_err(|error| failed("read", &file, error))?;
+    let record = ModuleRecord::from_bytes(read(&file)?);
+    let module = record.and_then(|record| module.try_load_record(record));
+    let module = module.map_err(|error| failed("read", &file, error))?;
     let file = Path::new(path).join(OPTIMIZER_FILE);
-    let optimizer = optimizer.load(&file).map_err(|error| failed("read", &file, error))?;
-    Ok((module, optimizer))
+    let optimizer = optimizer.from_bytes(read(&file)?);
+    Ok((module, optimizer.map_err(|error| failed("read", &file, error))?))
+}
+
+/// A whole file. Given a path, Burn reads a tensor when it is first used, and by then the folder may
+/// be gone or hold another checkpoint.
+fn read(path: &Path) -> Result<Bytes, Error> {
+    std::fs::read(path).map(Bytes::from_bytes_vec).map_err(|error| failed("read", path, error))
 }
 
 /// Writes parameters and statistics by path, as 32-bit floats.

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::any::Tensors;
+use crate::border::to_code;
 use crate::call::Call;
 use crate::component::Output;
 use crate::optimizer::OptimizerConfig;
@@ -10,10 +11,13 @@ use crate::slot::BlockSlot;
 use crate::state;
 use crate::walk::{Visit, walk};
 use abi_stable::std_types::RVec;
-use ablate_abi::v1::{CallOutput, GroupRate, NamedTensor, Parameter, Tensor as BorderTensor};
+use ablate_abi::v1::{
+    CallOutput, DType, GroupRate, NamedTensor, Parameter, Tensor as BorderTensor,
+};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Gradients, Tensor};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) struct Trained<M: Module> {
@@ -24,6 +28,8 @@ pub(crate) struct Trained<M: Module> {
     module: Mutex<M>,
     gradients: Mutex<GradientsAccumulator<M>>,
     optimizer: Mutex<(OptimizerConfig, ModuleOptimizer)>,
+    /// What kept no gradient when the component was made: no optimizer ever moves it.
+    statistics: BTreeSet<String>,
 }
 
 /// A panic in between is reported by the guard and poisons the instance; the lock need not.
@@ -41,6 +47,12 @@ impl<M: Module> Trained<M> {
     ) -> Self {
         let config = OptimizerConfig::default();
         let optimizer = config.init();
+        let mut statistics = BTreeSet::new();
+        walk(&module, &mut |visit: Visit<'_>| {
+            if !visit.trainable {
+                statistics.insert(visit.path.to_owned());
+            }
+        });
         Self {
             forward,
             group,
@@ -49,6 +61,7 @@ impl<M: Module> Trained<M> {
             module: Mutex::new(module),
             gradients: Mutex::new(GradientsAccumulator::new()),
             optimizer: Mutex::new((config, optimizer)),
+            statistics,
         }
     }
 
@@ -85,8 +98,11 @@ impl<M: Module + 'static> Instance for Trained<M> {
             list.push(Parameter {
                 path: visit.path.into(),
                 shape: visit.shape.iter().map(|&size| size as u64).collect(),
+                // Burn keeps parameters in types that have a code.
+                dtype: to_code(visit.dtype).unwrap_or(DType::F32),
                 group: (self.group)(visit.path).into(),
                 trainable: visit.trainable,
+                statistic: self.statistics.contains(visit.path),
             });
         });
         list
@@ -102,6 +118,7 @@ impl<M: Module + 'static> Instance for Trained<M> {
         let known = self.parameters();
         let chosen: Vec<String> = known
             .iter()
+            .filter(|parameter| !parameter.statistic)
             .filter(|parameter| group.is_empty() || parameter.group == group)
             .map(|parameter| parameter.path.to_string())
             .collect();

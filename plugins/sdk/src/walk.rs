@@ -8,6 +8,7 @@ pub(crate) struct Visit<'a> {
     /// Path inside the module, such as `score.weight`.
     pub(crate) path: &'a str,
     pub(crate) shape: &'a [usize],
+    pub(crate) dtype: burn::tensor::DType,
     /// Whether gradients are kept for it.
     pub(crate) trainable: bool,
     /// Its values, row-major.
@@ -35,6 +36,7 @@ pub(crate) fn walk<M: Module>(module: &M, look: &mut dyn FnMut(Visit<'_>)) {
             (self.look)(Visit {
                 path: &path,
                 shape: &value.dims(),
+                dtype: value.dtype(),
                 trainable: value.is_require_grad(),
                 values: &|| to_values(value.clone()),
             });

@@ -37,6 +37,15 @@ struct Content {
     files: BTreeMap<String, FileEntry>,
     /// By sha256.
     descriptions: BTreeMap<String, Description>,
+    /// What is not asked again, by absolute path.
+    #[serde(default)]
+    failures: BTreeMap<String, FailureEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailureEntry {
+    state: FileState,
+    failure: ProbeFailure,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,7 +55,7 @@ struct FileEntry {
 }
 
 /// What must be equal for the bytes to be taken as equal.
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct FileState {
     device: u64,
     file: u64,
@@ -73,19 +82,24 @@ impl Cache {
         probe: &dyn Probe,
     ) -> Result<String, ProbeFailure> {
         let state = FileState::of(library)?;
+        let known = library.to_str().and_then(|path| self.content.failures.get(path));
+        if let Some(known) = known.filter(|known| known.state == state) {
+            return Err(known.failure.clone());
+        }
         let sha256 = self.sha256(library, &state)?;
         if !self.content.descriptions.contains_key(&sha256) {
             self.work.probed += 1;
-            let json = probe.describe(library)?;
-            let description = Description::read(&json).map_err(|message| ProbeFailure {
-                message,
-                hints: vec!["build the plugin again with the present SDK".to_owned()],
+            let json = probe.describe(library).inspect_err(|failure| {
+                self.keep_failure(library, state, failure);
+            })?;
+            let description = Description::read(&json).map_err(|message| {
+                let hint = "build the plugin again with the present SDK".to_owned();
+                ProbeFailure::new("description", message, vec![hint])
             })?;
             if FileState::of(library)? != state {
-                return Err(ProbeFailure {
-                    message: "it changed while it was being read".to_owned(),
-                    hints: vec!["run the command again when its build is finished".to_owned()],
-                });
+                let hint = "run the command again when its build is finished".to_owned();
+                let message = "it changed while it was being read";
+                return Err(ProbeFailure::new("changed", message, vec![hint]));
             }
             self.content.descriptions.insert(sha256.clone(), description);
             self.dirty = true;
@@ -103,6 +117,7 @@ impl Cache {
     pub(crate) fn finish(mut self) -> (BTreeMap<String, Description>, Work) {
         if self.dirty {
             self.content.files.retain(|path, _| Path::new(path).exists());
+            self.content.failures.retain(|path, _| Path::new(path).exists());
             let files = self.content.files.values().map(|entry| &entry.sha256);
             let kept: BTreeSet<String> = files.cloned().chain(self.used).collect();
             self.content.descriptions.retain(|sha256, _| kept.contains(sha256));
@@ -111,6 +126,15 @@ impl Cache {
             let _ = atomic::write(&self.path, &bytes);
         }
         (self.content.descriptions, self.work)
+    }
+
+    fn keep_failure(&mut self, library: &Path, state: FileState, failure: &ProbeFailure) {
+        let kept = failure.lasting && state.settled(nanoseconds(SystemTime::now()));
+        if let Some(path) = library.to_str().filter(|_| kept) {
+            let entry = FailureEntry { state, failure: failure.clone() };
+            self.content.failures.insert(path.to_owned(), entry);
+            self.dirty = true;
+        }
     }
 
     fn sha256(&mut self, library: &Path, state: &FileState) -> Result<String, ProbeFailure> {
@@ -122,8 +146,7 @@ impl Cache {
         self.work.hashed += 1;
         let sha256 = file_sha256(library).map_err(unreadable)?;
         if let Some(key) = key.filter(|_| state.settled(nanoseconds(SystemTime::now()))) {
-            let state = FileState { ..*state };
-            let entry = FileEntry { state, sha256: sha256.clone() };
+            let entry = FileEntry { state: *state, sha256: sha256.clone() };
             self.content.files.insert(key.to_owned(), entry);
             self.dirty = true;
         }
@@ -153,7 +176,7 @@ impl FileState {
 }
 
 fn unreadable(error: std::io::Error) -> ProbeFailure {
-    ProbeFailure { message: error.to_string(), hints: Vec::new() }
+    ProbeFailure::new("unreadable", error.to_string(), Vec::new())
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{Broken, CatalogOptions};
+use crate::catalog::{Broken, CatalogOptions, ProbeFailure};
 use crate::error::Error;
-use crate::install;
+use crate::install::{self, Installed};
 use crate::store::Store;
 use crate::workspace::Workspace;
 
@@ -54,6 +54,8 @@ pub(crate) struct Candidates {
     pub(crate) files: Vec<Candidate>,
     pub(crate) broken: Vec<Broken>,
     pub(crate) unbuilt: Vec<String>,
+    /// The list of installed plugins.
+    pub(crate) installed: Vec<Installed>,
 }
 
 pub(crate) struct Candidate {
@@ -70,6 +72,7 @@ impl Candidates {
             files: Vec::new(),
             broken: Vec::new(),
             unbuilt: Vec::new(),
+            installed: install::installed(&options.home)?,
         };
         let root = options.workspace.as_ref().map(Workspace::root);
         if let Some(workspace) = &options.workspace {
@@ -78,7 +81,7 @@ impl Candidates {
         for folder in &options.folders {
             found.search_folder(folder, root)?;
         }
-        found.search_store(&options.home, root)?;
+        found.search_store(&options.home, root);
         Ok(found)
     }
 
@@ -113,7 +116,15 @@ impl Candidates {
                 let name = name.as_encoded_bytes();
                 let library = name.starts_with(DLL_PREFIX.as_bytes())
                     && name.ends_with(DLL_SUFFIX.as_bytes());
-                if library && entry.path().is_file() {
+                if library && entry.path().is_dir() {
+                    let failure = ProbeFailure::new(
+                        "not-a-library",
+                        "it is a folder, not a file",
+                        Vec::new(),
+                    );
+                    self.broken.push(Broken::new(entry.path(), failure));
+                } else if library {
+                    // Also a link to nothing, which is then told.
                     files.push(entry.path());
                 }
             }
@@ -129,22 +140,22 @@ impl Candidates {
         Ok(())
     }
 
-    fn search_store(&mut self, home: &Path, root: Option<&Path>) -> Result<(), Error> {
+    fn search_store(&mut self, home: &Path, root: Option<&Path>) {
         let store = Store::new(home);
         let place = self.add_place(&home.join("store"), Origin::Store, root);
-        for installed in install::installed(home)? {
+        for installed in &self.installed {
             match store.stored(&installed.sha256) {
                 Some(file) => {
                     self.files.push(Candidate { file, origin: Origin::Store, place });
                 }
                 None => self.broken.push(Broken {
                     file: home.join("store").join(&installed.sha256),
+                    kind: "unreadable".to_owned(),
                     message: format!("the installed plugin `{}` is not there", installed.name),
-                    hints: vec![format!("install `{}` again", installed.name)],
+                    hints: vec![install::again(installed)],
                 }),
             }
         }
-        Ok(())
     }
 
     fn add_place(&mut self, folder: &Path, origin: Origin, root: Option<&Path>) -> usize {

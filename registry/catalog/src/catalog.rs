@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::Cache;
 use crate::candidates::{Candidate, Candidates, Origin, Searched};
 use crate::description::Description;
 use crate::error::Error;
+use crate::install::Installed;
 use crate::store::Store;
 use crate::workspace::Workspace;
 
@@ -28,23 +31,45 @@ pub trait Probe {
 }
 
 /// Why a library could not be described.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeFailure {
+    /// A word for what is wrong, such as `truncated`.
+    pub kind: String,
     /// What happened, without the file's name.
+    pub message: String,
+    /// What the user can do, one line each.
+    pub hints: Vec<String>,
+    /// Whether the library is not asked again before its file changes. For what costs much time and
+    /// would hardly end otherwise; all else is tried again by every call, since what a library needs
+    /// may be there by then.
+    pub lasting: bool,
+}
+
+impl ProbeFailure {
+    /// A failure that the next call may not meet.
+    pub fn new(kind: impl Into<String>, message: impl Into<String>, hints: Vec<String>) -> Self {
+        Self { kind: kind.into(), message: message.into(), hints, lasting: false }
+    }
+}
+
+/// A library that could not be described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The library.
+    pub file: PathBuf,
+    /// A word for what is wrong, such as `truncated`.
+    pub kind: String,
+    /// What happened.
     pub message: String,
     /// What the user can do, one line each.
     pub hints: Vec<String>,
 }
 
-/// A library that could not be described. It is tried again by every call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// The library.
-    pub file: PathBuf,
-    /// What happened.
-    pub message: String,
-    /// What the user can do, one line each.
-    pub hints: Vec<String>,
+impl Broken {
+    pub(crate) fn new(file: PathBuf, failure: ProbeFailure) -> Self {
+        let ProbeFailure { kind, message, hints, lasting: _ } = failure;
+        Self { file, kind, message, hints }
+    }
 }
 
 /// A plugin that can be used.
@@ -58,6 +83,8 @@ pub struct Plugin {
     pub sha256: String,
     /// Where it was found.
     pub origin: Origin,
+    /// What the list of installed plugins says, if these bytes are installed.
+    pub installed: Option<Installed>,
     /// Plugins of the same name and other content that it hides.
     pub shadows: Vec<Shadowed>,
 }
@@ -121,7 +148,8 @@ impl Catalog {
     ///
     /// A library that cannot be described is no error here: see [`Self::broken`].
     pub fn open(options: CatalogOptions, probe: &dyn Probe) -> Result<Self, Error> {
-        let Candidates { mut searched, files, mut broken, unbuilt } = Candidates::find(&options)?;
+        let Candidates { mut searched, files, mut broken, unbuilt, installed } =
+            Candidates::find(&options)?;
         let mut cache = Cache::load(&options.home);
         let mut tried = BTreeSet::new();
         let mut described = Vec::new();
@@ -135,9 +163,7 @@ impl Catalog {
                     searched[candidate.place].plugins += 1;
                     described.push((candidate, sha256));
                 }
-                Err(ProbeFailure { message, hints }) => {
-                    broken.push(Broken { file: candidate.file, message, hints });
-                }
+                Err(failure) => broken.push(Broken::new(candidate.file, failure)),
             }
         }
         let chosen = choose(described, &cache);
@@ -146,7 +172,8 @@ impl Catalog {
             .into_iter()
             .map(|Chosen { candidate: Candidate { file, origin, .. }, sha256, shadows }| {
                 let description = descriptions.remove(&sha256).expect("each content once");
-                Plugin { description, library: file, sha256, origin, shadows }
+                let installed = installed.iter().find(|one| one.sha256 == sha256).cloned();
+                Plugin { description, library: file, sha256, origin, installed, shadows }
             })
             .collect();
         plugins.sort_by(|a, b| a.name().cmp(b.name()));

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use crate::candidates::Searched;
 use crate::catalog::Broken;
 use crate::description::Kind;
 use crate::lock::Unpinned;
+use crate::resolve::near;
 
 /// An error of the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,85 @@ pub enum Error {
         /// Where the library should be.
         library: PathBuf,
     },
+    /// Cargo answered in a form that is not known.
+    #[error("cannot read what cargo answered")]
+    CargoAnswer {
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A path that should lead to a crate does not.
+    #[error("{}", no_manifest(path, *exists, *file))]
+    NoManifest {
+        /// The path.
+        path: PathBuf,
+        /// Whether there is anything.
+        exists: bool,
+        /// Whether it is a file.
+        file: bool,
+    },
+    /// A crate that builds no library which could be loaded.
+    #[error(
+        "{} in `{}` is no plugin: it builds no `cdylib`",
+        package.as_ref().map_or("what lies".to_owned(), |name| format!("the package `{name}`")),
+        place.display()
+    )]
+    NotAPlugin {
+        /// The package; `None` for a workspace.
+        package: Option<String>,
+        /// Its manifest or folder.
+        place: PathBuf,
+        /// Packages of the same workspace that are plugins.
+        members: Vec<String>,
+    },
+    /// A path with several plugins where one is needed.
+    #[error("`{}` has several plugins: {}", manifest.display(), quoted(packages))]
+    SeveralPlugins {
+        /// The workspace's manifest.
+        manifest: PathBuf,
+        /// The plugins.
+        packages: Vec<String>,
+    },
+    /// A package that was asked for by name is not there.
+    #[error("`{}` has no package `{name}`", manifest.display())]
+    NoSuchPackage {
+        /// The name.
+        name: String,
+        /// The workspace's manifest.
+        manifest: PathBuf,
+        /// Its packages that are plugins.
+        plugins: Vec<String>,
+    },
+    /// A text that should name a crate cannot.
+    #[error("`{text}` is neither a file nor a crate's folder nor the name of a crate")]
+    CrateRequest {
+        /// The text.
+        text: String,
+    },
+    /// Cargo cannot provide a crate.
+    #[error("cargo cannot provide the crate `{request}`: {}", said.join("\n"))]
+    Resolve {
+        /// The crate.
+        request: String,
+        /// Cargo's words.
+        said: Vec<String>,
+    },
+    /// A plugin that should be removed is not installed.
+    #[error("no installed plugin is called `{name}`")]
+    NotInstalled {
+        /// The name.
+        name: String,
+        /// The installed plugins.
+        installed: Vec<String>,
+    },
+}
+
+fn no_manifest(path: &Path, exists: bool, file: bool) -> String {
+    let path = path.display();
+    match (exists, file) {
+        (false, _) => format!("`{path}` does not exist"),
+        (true, true) => format!("`{path}` is a file, and not a `Cargo.toml`"),
+        (true, false) => format!("`{path}` is no crate: it has no `Cargo.toml`"),
+    }
 }
 
 impl Error {
@@ -161,14 +241,75 @@ impl Error {
             Self::NotBuilt { .. } => {
                 vec!["`crate-type` in its manifest must contain `cdylib`".to_owned()]
             }
+            Self::NoManifest { exists: true, .. } => vec![
+                "name the folder of a plugin crate; `ablate plugins new` writes one".to_owned(),
+            ],
+            Self::NotAPlugin { members, .. } if members.is_empty() => vec![
+                "a plugin has `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` and \
+                 `[package.metadata.ablate]` in its manifest"
+                    .to_owned(),
+                "`ablate plugins new` writes such a crate".to_owned(),
+            ],
+            Self::NotAPlugin { members: packages, .. } | Self::SeveralPlugins { packages, .. } => {
+                vec![format!("choose one with `--package`: {}", quoted(packages))]
+            }
+            Self::NoSuchPackage { name, plugins, .. } => {
+                let near = near(name, plugins).map(|near| format!("did you mean `{near}`?"));
+                near.into_iter()
+                    .chain([all(plugins, "none of its packages is a plugin", "its plugins")])
+                    .collect()
+            }
+            Self::CrateRequest { .. } => {
+                vec![
+                    "a crate is asked for by CRATE or CRATE@VERSION, such as `my-plugin@1.2.0`"
+                        .to_owned(),
+                ]
+            }
+            Self::Resolve { said, .. } => resolve_hints(said),
+            Self::Build { tail, .. } => network_hints(tail),
+            Self::NotInstalled { name, installed } => {
+                let near = near(name, installed).map(|near| format!("did you mean `{near}`?"));
+                near.into_iter()
+                    .chain([all(installed, "no plugin is installed", "installed plugins")])
+                    .collect()
+            }
             Self::Io(_)
             | Self::Write { .. }
             | Self::Manifest { .. }
             | Self::Lock { .. }
             | Self::Sha256 { .. }
-            | Self::Build { .. } => Vec::new(),
+            | Self::CargoAnswer { .. }
+            | Self::NoManifest { .. } => Vec::new(),
         }
     }
+}
+
+fn all(names: &[String], none: &str, some: &str) -> String {
+    if names.is_empty() { none.to_owned() } else { format!("{some}: {}", quoted(names)) }
+}
+
+/// What helps when Cargo finds no version of a crate.
+fn resolve_hints(said: &[String]) -> Vec<String> {
+    let says = |text: &str| said.iter().any(|line| line.contains(text));
+    let mut hints = Vec::new();
+    if says("is yanked") {
+        let text = "its author withdrew that version: ask for another one, or add its folder";
+        hints.push(text.to_owned());
+    } else if says("no matching package") {
+        let text = "this is the name of the crate, which can differ from that of its plugin";
+        hints.push(text.to_owned());
+    }
+    hints.extend(network_hints(said));
+    hints
+}
+
+/// What helps when Cargo reaches no registry.
+fn network_hints(said: &[String]) -> Vec<String> {
+    let signs = ["offline mode", "--offline", "resolve host", "failed to download", "network"];
+    let offline = said.iter().any(|line| signs.iter().any(|sign| line.contains(sign)));
+    let text = "without a network, Cargo builds what it has downloaded before (`cargo fetch`) or \
+                what lies in a folder (`cargo vendor`)";
+    offline.then(|| text.to_owned()).into_iter().collect()
 }
 
 /// A name that no plugin exports, with everything that helps to find the right one.

@@ -38,27 +38,36 @@
 mod atomic;
 mod cache;
 mod candidates;
+mod cargo;
 mod catalog;
 mod compile;
+mod crate_request;
 mod description;
 mod error;
+mod fetch;
 mod freshness;
 mod home;
 mod install;
 mod lock;
 mod manifest;
+mod plugin_package;
 mod resolve;
 mod store;
 mod workspace;
 
 pub use candidates::{Origin, Searched};
 pub use catalog::{Broken, Catalog, CatalogOptions, Plugin, Probe, ProbeFailure, Shadowed, Work};
+pub use crate_request::CrateRequest;
 pub use description::{ComponentDescription, Description, Kind, SlotDescription, UnknownKind};
 pub use error::{Duplicate, Elsewhere, Error, Exporter, Unknown};
+pub use fetch::{Builds, Fetched};
 pub use freshness::Freshness;
 pub use home::home;
-pub use install::{install, installed_libraries};
+pub use install::{
+    Installation, Installed, Source, describe, install, installed, installed_libraries, uninstall,
+};
 pub use lock::{Lock, Pin, Unpinned};
+pub use plugin_package::{PluginPackage, PluginPackages};
 pub use resolve::Found;
 pub use store::{Garbage, Store, file_sha256};
 pub use workspace::{PluginCrate, Workspace, library_file_name};

@@ -141,7 +141,7 @@ pub(crate) fn cargo_setting(root: &Path, key: &str) -> Option<String> {
     table.get("build")?.get(key)?.as_str().map(str::to_owned)
 }
 
-fn read_table(path: &Path) -> Result<Table, Error> {
+pub(crate) fn read_table(path: &Path) -> Result<Table, Error> {
     let text = fs_err::read_to_string(path)?;
     text.parse()
         .map_err(|source| Error::Manifest { path: path.to_owned(), source: Box::new(source) })

@@ -105,7 +105,7 @@ fn duplicate(found: &[Found<'_>]) -> Duplicate {
 ///
 /// Edits count typing errors, also in short names; Jaro-Winkler favors a common beginning, so that
 /// a name that was cut short is found.
-fn near(name: &str, known: &[String]) -> Option<String> {
+pub(crate) fn near(name: &str, known: &[String]) -> Option<String> {
     let name = name.to_lowercase();
     let allowed = (name.chars().count() / 3).max(1);
     known

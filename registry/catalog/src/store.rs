@@ -40,6 +40,10 @@ impl Store {
         Self { folder: home.join("store") }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The library with this sha256, if it is in the store.
     ///
     /// Its bytes are not read here: whoever loads it checks them first.
@@ -78,6 +82,16 @@ impl Store {
         let name = library.file_name().expect("a library that has a size has a name");
         let stored = folder.join(name);
         copy_verified(library, &stored, sha256)?;
+        Ok(stored)
+    }
+
+    /// Like [`Self::store_library`], and what was there before is read too: installing a library
+    /// again repairs it.
+    pub(crate) fn store_anew(&self, library: &Path, sha256: &str) -> Result<PathBuf, Error> {
+        let stored = self.store_library(library, sha256)?;
+        if file_sha256(&stored)? != sha256 {
+            copy_verified(library, &stored, sha256)?;
+        }
         Ok(stored)
     }
 

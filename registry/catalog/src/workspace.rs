@@ -4,6 +4,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::cargo::target_variable;
 use crate::error::Error;
 use crate::manifest::{self, Manifests};
 
@@ -52,11 +53,9 @@ impl Workspace {
             let text = fs_err::read_to_string(folder.join("Cargo.toml"));
             text.is_ok_and(|text| manifest::is_workspace(&text))
         })?;
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let target_variable = variable("CARGO_TARGET_DIR")
-            .or_else(|| variable("CARGO_BUILD_TARGET_DIR"))
-            .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()));
-        let triple = variable("CARGO_BUILD_TARGET").map(|triple| triple.display().to_string());
+        let target_variable = target_variable();
+        let triple = std::env::var_os("CARGO_BUILD_TARGET").filter(|value| !value.is_empty());
+        let triple = triple.map(|triple| triple.display().to_string());
         let program = std::env::current_exe().ok();
         Some(Self::located(root, target_variable, triple, program.as_deref()))
     }

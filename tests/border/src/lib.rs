@@ -5,7 +5,8 @@ use ablate_abi::v1::{
     RVec, SharedDifferentiable, Slot, Tensor, share,
 };
 use ablate_loader::{Library, Loader, NoServices};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The plugins of one side.
@@ -29,6 +30,31 @@ pub fn library(plugin: &str) -> PathBuf {
     let folder = program.parent().expect("a program lies in a folder");
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     folder.join(format!("{prefix}ablate_{plugin}{suffix}"))
+}
+
+/// The library of a fixture that is a workspace of its own, built by its own manifest into a folder
+/// beside those of this workspace.
+///
+/// # Panics
+/// If it does not build.
+pub fn outside(fixture: &str) -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../fixtures/{fixture}/Cargo.toml"))
+        .canonicalize()
+        .expect("a fixture of this repository");
+    let program = std::env::current_exe().expect("this program has a path");
+    // …/target/release/deps/program.
+    let target = program.ancestors().nth(3).expect("a folder of cargo").join(fixture);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join(format!("release/libablate_{}.so", fixture.replace('-', "_")))
 }
 
 impl Side {
@@ -128,6 +154,7 @@ impl Made<'_> {
             dimensions: dimensions.collect(),
             slots: slots.collect(),
             artifacts: RVec::new(),
+            properties: RVec::new(),
         })?;
         Ok(made.differentiable.into_option().expect("models and blocks are differentiable"))
     }
@@ -203,12 +230,12 @@ pub const SMALL: Batch = Batch { items: 4, frames: 40, size: SIZE as usize };
 /// A training call at `step`.
 pub fn training(step: u64) -> Call {
     let flags = Call::TRAIN | Call::WANT_CONTEXT;
-    Call { method: "train".into(), step, epoch: 0, seed: 1000 + step, flags }
+    Call { step, flags, ..Call::new("train", 1000 + step) }
 }
 
 /// An evaluation call.
 pub fn evaluation() -> Call {
-    Call { method: "eval".into(), step: 0, epoch: 0, seed: 5, flags: 0 }
+    Call::new("eval", 5)
 }
 
 /// What one step computed, bit by bit.

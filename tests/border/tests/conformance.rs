@@ -16,7 +16,7 @@ struct Fresh {
 }
 
 impl Services for Fresh {
-    fn log(&self, _: u32, _: &str, _: &str) {}
+    fn log(&self, _: &str, _: u32, _: &str, _: &str) {}
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
 

@@ -169,7 +169,7 @@ fn unknown_names_configurations_and_devices_are_errors() {
     };
     assert_eq!(
         error("nothing", "{}"),
-        "no block `nothing` in this plugin; it has `mixing`, `noisy`, `stats`, `wide`, `misbehaving`"
+        "no block `nothing` in this plugin; it has `mixing`, `noisy`, `stats`, `wide`, `misbehaving`, `talkative`"
     );
     assert!(error("misbehaving", r#"{"hw":1}"#).starts_with("unknown field `hw`"));
 }

@@ -41,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("registry/export", &["registry/runs"]),
     ("registry/runs", &[]),
     ("tests/fixtures/duplicate", &["plugins/sdk"]),
+    ("tests/fixtures/liar", &["plugins/abi"]),
     ("tests/fixtures/plugin", &["plugins/sdk"]),
     (
         "tests/border",
@@ -57,12 +58,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tests/fixtures/plugin",
         ],
     ),
+    (
+        "tests/fuzz",
+        &[
+            "plugins/abi",
+            "host/config",
+            "host/loader",
+            "host/sweep",
+            "host/train",
+            "registry/catalog",
+        ],
+    ),
     ("tests/tidy", &[]),
 ];
 
 /// What belongs to few rooms: a dependency from outside and the crates that may name it.
 const RESERVED: &[(&str, &[&str])] = &[
-    ("abi_stable", &["plugins/abi", "plugins/sdk", "host/loader"]),
+    ("abi_stable", &["plugins/abi", "plugins/sdk", "host/loader", "tests/fixtures/liar"]),
     ("burn", &["plugins/sdk"]),
     ("libloading", &["host/loader"]),
     ("rusqlite", &["registry/runs"]),
@@ -74,7 +86,8 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may hold `unsafe` code, each for a reason that the code states.
-const UNSAFE: &[&str] = &["plugins/abi", "plugins/sdk", "host/loader", "host/cli"];
+const UNSAFE: &[&str] =
+    &["plugins/abi", "plugins/sdk", "host/loader", "host/cli", "tests/fixtures/liar", "tests/fuzz"];
 
 const BANNED_NAMES: &[&str] =
     &["base.rs", "utils.rs", "common.rs", "misc.rs", "helpers.rs", "types.rs", "mod.rs"];

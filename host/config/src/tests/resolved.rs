@@ -99,6 +99,30 @@ fn a_spec_reads_back_as_it_was_written() {
 }
 
 #[test]
+fn groups_have_rates_and_schedules_of_their_own() {
+    let resolve = |group: &str| {
+        let text = format!("{BASE}[train.optimizer.groups.encoder]\n{group}\n");
+        let text = text.replace(
+            "optimizer = { use = \"adamw\", learning_rate = 1e-3 }",
+            "optimizer.use = \"sgd\"",
+        );
+        Folder::new(&text).resolve(&[])
+    };
+    let spec = resolve("schedule = { use = \"linear-warmup\", warmup_steps = 5 }").unwrap();
+    let group = &spec.train.optimizer.groups["encoder"];
+    assert_eq!((group.learning_rate_scale, group.frozen), (1.0, false));
+    assert_eq!(group.schedule, Some(ScheduleSpec::LinearWarmup { warmup_steps: 5 }));
+    // What is not said is not written, so that old records are what they were.
+    let plain = resolve("learning_rate_scale = 0.5").unwrap();
+    let written = serde_json::to_value(&plain.train.optimizer.groups).unwrap();
+    assert_eq!(written, json!({ "encoder": { "learning_rate_scale": 0.5, "frozen": false } }));
+    let wrong = resolve("schedule = { use = \"linear-warmup\" }").unwrap_err().to_string();
+    assert!(wrong.contains("train.optimizer.groups.encoder.schedule.warmup_steps"), "{wrong}");
+    let wrong = resolve("learning_rate = 0.5").unwrap_err();
+    assert_eq!(wrong.hints()[1], "valid keys: `learning_rate_scale`, `frozen`, `schedule`");
+}
+
+#[test]
 fn nested_defaults_stay_beside_what_is_set() {
     let config = |argument: &str| {
         let spec = Folder::new(BASE).resolve(&[argument]).unwrap();

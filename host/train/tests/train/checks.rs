@@ -129,7 +129,8 @@ fn a_block_that_panicked_takes_no_more_calls() {
         fresh(&spec).error()
     };
     let start = "`model` (`linear`) failed to compute step 2: in slot `refiner`:";
-    assert_eq!(with_retry(false), format!("{start} index out of bounds"));
+    let named = "`model.refiner` (`scale-elsewhere`): index out of bounds";
+    assert_eq!(with_retry(false), format!("{start} {named}"));
     let refused = "`model.refiner` (`scale-elsewhere`) panicked before and takes no more calls";
     assert_eq!(with_retry(true), format!("{start} {refused}"));
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ablate_abi::v1::{
-    Call, CallOutput, Context, Context_TO, Differentiable, ErrorKind, ForwardOutput, GroupRate,
-    Metric, MetricValue, NamedTensor, Parameter, PluginError, RErr, RNone, ROk, ROption, RResult,
-    RSome, RStr, RString, RVec, SharedDifferentiable, TD_Opaque, Tensor,
+    Call, CallOutput, Context, Context_TO, DType, Differentiable, ErrorKind, ForwardOutput,
+    GroupRate, Metric, MetricValue, NamedTensor, Parameter, PluginError, RErr, RNone, ROk, ROption,
+    RResult, RSome, RStr, RString, RVec, SharedDifferentiable, TD_Opaque, Tensor,
 };
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ pub(crate) struct Weights {
     gradient: Vec<f32>,
     velocity: Vec<f32>,
     momentum: f64,
-    frozen: bool,
+    pub(crate) frozen: bool,
 }
 
 impl<F: Function> Fake<F> {
@@ -166,7 +166,8 @@ impl<F: Function> Differentiable for Fake<F> {
         let weights = self.state.weights.lock().unwrap();
         let shape = RVec::from(vec![weights.values.len() as u64]);
         let (path, group, trainable) = ("weight".into(), self.group.into(), !weights.frozen);
-        ROk(vec![Parameter { path, shape, group, trainable }].into())
+        let (dtype, statistic) = (DType::F32, false);
+        ROk(vec![Parameter { path, shape, dtype, group, trainable, statistic }].into())
     }
 
     fn set_optimizer(&self, config: RStr<'_>) -> RResult<(), PluginError> {
@@ -177,7 +178,7 @@ impl<F: Function> Differentiable for Fake<F> {
     }
 
     fn set_trainable(&self, group: RStr<'_>, trainable: bool) -> RResult<(), PluginError> {
-        assert_eq!(group.as_str(), self.group);
+        assert!(group.is_empty() || group == self.group);
         self.state.weights.lock().unwrap().frozen = !trainable;
         ROk(())
     }

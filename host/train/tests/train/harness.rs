@@ -25,6 +25,23 @@ pub(crate) struct Fakes {
     pub(crate) blocks: Vec<(String, Arc<FakeState<Scale>>)>,
     /// Slot, image of the block, and whether it is shared, as handed over.
     pub(crate) slots: Vec<(String, bool)>,
+    pub(crate) requests: Vec<Requested>,
+}
+
+/// What a component was made with.
+pub(crate) struct Requested {
+    pub(crate) path: String,
+    pub(crate) seed: u64,
+    pub(crate) properties: Vec<(String, String)>,
+}
+
+impl Requested {
+    fn new(request: &Create) -> Self {
+        let properties = request.properties.iter();
+        let properties = properties.map(|one| (one.name.to_string(), one.value.to_string()));
+        let (path, seed) = (request.path.to_string(), request.seed);
+        Self { path, seed, properties: properties.collect() }
+    }
 }
 
 fn ports(text: &[&str]) -> Value {
@@ -98,6 +115,7 @@ impl Describe for Fakes {
 impl Factory for Fakes {
     fn create(&mut self, _: Option<&str>, request: Create) -> Result<Component, PluginError> {
         let config: Value = serde_json::from_str(&request.config).unwrap();
+        self.requests.push(Requested::new(&request));
         let step = |key: &str| config[key].as_u64();
         let mut made = Component { differentiable: RNone, dataset: RNone, metric: RNone };
         let name = request.name.as_str();

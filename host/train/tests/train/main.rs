@@ -6,6 +6,7 @@ mod checks;
 mod components;
 mod contracts;
 mod dataset;
+mod frozen;
 mod harness;
 mod optimizer;
 mod outcome;

@@ -1,7 +1,7 @@
 //! The component traits: what a model, block, loss, dataset or metric can be asked.
 
 use super::error::PluginError;
-use super::tensor::{NamedTensor, Tensor};
+use super::tensor::{DType, NamedTensor, Tensor};
 use abi_stable::std_types::{RArc, RBox, ROption, RResult, RStr, RString, RVec};
 use abi_stable::{StableAbi, sabi_trait};
 
@@ -54,8 +54,11 @@ pub struct Call {
     pub epoch: u64,
     /// Seed of this call's random numbers; the callee mixes in its own slot path.
     pub seed: u64,
-    /// [`Call::TRAIN`], [`Call::WANT_CONTEXT`].
+    /// [`Call::TRAIN`], [`Call::WANT_CONTEXT`]; other bits are ignored.
     pub flags: u32,
+    /// What the caller wants of the method, as a JSON object; empty for none. A callee refuses a
+    /// key that it does not know with kind `CONFIG`.
+    pub options: RString,
 }
 
 impl Call {
@@ -63,6 +66,12 @@ impl Call {
     pub const TRAIN: u32 = 1;
     /// The caller may ask for gradients: keep a graph and return a context.
     pub const WANT_CONTEXT: u32 = 2;
+
+    /// A call of `method` before the first step, without flags and options.
+    pub fn new(method: &str, seed: u64) -> Self {
+        let (method, options) = (method.into(), RString::new());
+        Self { method, step: 0, epoch: 0, seed, flags: 0, options }
+    }
 
     /// Whether dropout and running statistics are on.
     pub fn train(&self) -> bool {
@@ -81,7 +90,8 @@ impl Call {
 pub struct ForwardOutput {
     /// Named tensors of any element type.
     pub outputs: RVec<NamedTensor>,
-    /// One JSON document per item, or none at all.
+    /// One JSON document per item of the batch, in its order, or none at all. An item with several
+    /// results (the hypotheses of a beam search) has them in its one document.
     pub records: RVec<RString>,
     /// For losses: how many elements the scalar is a mean over, so that accumulation can weight
     /// it; 0 when it does not apply.
@@ -95,12 +105,25 @@ pub struct ForwardOutput {
 pub trait Context: Send {
     /// Vector-Jacobian product: gradients of the outputs, in their order, to gradients of the
     /// inputs, in theirs. `RNone` for an output stands for zeros; `RNone` for an input means that
-    /// none flows there. Gradients of parameters accumulate in the owner. May be called once.
-    #[sabi(last_prefix_field)]
+    /// none flows there. A gradient has shape and element type of its tensor. Gradients of
+    /// parameters accumulate in the owner. May be called once: a second call fails with kind
+    /// `STATE`.
     fn backward(
         &mut self,
         gradients: RVec<ROption<Tensor>>,
     ) -> RResult<RVec<ROption<Tensor>>, PluginError>;
+
+    /// Anything else, by name.
+    #[sabi(last_prefix_field)]
+    fn call(
+        &mut self,
+        name: RStr<'_>,
+        json: RStr<'_>,
+        tensors: RVec<NamedTensor>,
+    ) -> RResult<CallOutput, PluginError> {
+        let _ = (json, tensors);
+        RResult::RErr(PluginError::unsupported(format!("this pass has no call `{name}`")))
+    }
 }
 
 /// An owned graph.
@@ -110,14 +133,19 @@ pub type OwnedContext = Context_TO<'static, RBox<()>>;
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
 pub struct Parameter {
-    /// Path inside the component, such as `score.weight`.
+    /// Path inside the component, such as `score.weight`; unique in it.
     pub path: RString,
     /// Sizes of its dimensions.
     pub shape: RVec<u64>,
+    /// Element type that it is kept in.
+    pub dtype: DType,
     /// Optimizer group, `default` unless the component says otherwise.
     pub group: RString,
-    /// Whether the optimizer moves it.
+    /// Whether the optimizer moves it; false for what is frozen, and for statistics.
     pub trainable: bool,
+    /// Whether it is a running statistic: saved like a parameter, counted as none, and neither
+    /// moved by an optimizer nor thawed.
+    pub statistic: bool,
 }
 
 /// The learning rate of one parameter group in one step.
@@ -325,7 +353,7 @@ pub struct Dimension {
     pub size: u64,
 }
 
-/// A name with a value, for what later hosts may want to say.
+/// A name with a value.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
 pub struct Property {
@@ -357,9 +385,12 @@ pub struct Create {
     pub slots: RVec<Slot>,
     /// Files by artifact name.
     pub artifacts: RVec<Property>,
+    /// What later hosts may want to say; a name that the plugin does not know is ignored.
+    pub properties: RVec<Property>,
 }
 
-/// A made component: exactly one field is present in this revision.
+/// A made component: exactly one field is present. A kind that this revision does not name is
+/// served as a `Differentiable`, through its `call`.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Component {

@@ -38,13 +38,18 @@ pub struct PluginError {
     pub kind: ErrorKind,
     /// What failed: lower case, no final period, values in backticks.
     pub message: RString,
-    /// Why, outermost cause first.
+    /// Why, outermost cause first. One that begins with [`PluginError::HINT`] is no cause but
+    /// advice: a sentence without a final period, shown apart.
     pub causes: RVec<RString>,
-    /// Where, for panics; may be empty.
+    /// Where, for panics: file, line and column in the first line, a backtrace below if there is
+    /// one; may be empty.
     pub backtrace: RString,
 }
 
 impl PluginError {
+    /// What advice among the causes begins with.
+    pub const HINT: &'static str = "hint: ";
+
     /// An error of `kind` without causes.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
@@ -96,6 +101,18 @@ impl PluginError {
         built
     }
 
+    /// The error with advice: a sentence without a final period.
+    #[must_use]
+    pub fn hint(mut self, advice: impl Into<String>) -> Self {
+        self.causes.push(format!("{}{}", Self::HINT, advice.into()).into());
+        self
+    }
+
+    /// What to try instead.
+    pub fn hints(&self) -> impl Iterator<Item = &str> {
+        self.causes.iter().filter_map(|cause| cause.strip_prefix(Self::HINT))
+    }
+
     /// The same error as the cause of `message`.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
@@ -105,10 +122,37 @@ impl PluginError {
     }
 }
 
+impl PluginError {
+    /// The error as a host can show it, whatever library it comes from: bytes that are no UTF-8 are
+    /// replaced, and what is longer than anyone reads is cut.
+    #[must_use]
+    pub fn readable(self) -> Self {
+        Self {
+            kind: self.kind,
+            message: readable(&self.message, 600),
+            causes: self.causes.iter().take(8).map(|cause| readable(cause, 400)).collect(),
+            backtrace: readable(&self.backtrace, 16 << 10),
+        }
+    }
+}
+
+/// The text without what is no UTF-8, and not much longer than `bytes`.
+fn readable(text: &RString, bytes: usize) -> RString {
+    let whole = text.as_bytes();
+    // What this function gives is not cut again.
+    if whole.len() <= bytes + 40 {
+        return String::from_utf8_lossy(whole).into_owned().into();
+    }
+    let shown = String::from_utf8_lossy(&whole[..bytes]);
+    // The cut may have gone through a character.
+    let shown = shown.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    format!("{shown} … ({} bytes in all)", whole.len()).into()
+}
+
 impl std::fmt::Display for PluginError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)?;
-        for cause in &self.causes {
+        for cause in self.causes.iter().filter(|cause| !cause.starts_with(Self::HINT)) {
             write!(f, ": {cause}")?;
         }
         Ok(())
@@ -140,5 +184,25 @@ pub fn guard<T>(call: impl FnOnce() -> Result<T, PluginError>) -> RResult<T, Plu
             std::mem::forget(payload);
             RErr(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PluginError;
+
+    #[test]
+    fn advice_is_shown_apart_from_message_and_causes() {
+        let error = PluginError::data("no weights").hint("download `base.safetensors`");
+        let error = error.context("failed to start");
+        assert_eq!(error.to_string(), "failed to start: no weights");
+        assert_eq!(error.hints().collect::<Vec<_>>(), ["download `base.safetensors`"]);
+        assert_eq!(PluginError::data("no weights").hints().count(), 0);
+    }
+
+    #[test]
+    fn an_error_is_small_enough_to_be_returned_by_value() {
+        // Beyond 128 bytes compilers warn every author about every function that can fail.
+        assert!(size_of::<PluginError>() <= 104, "{}", size_of::<PluginError>());
     }
 }

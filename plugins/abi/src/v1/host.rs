@@ -1,7 +1,9 @@
 //! What a plugin may ask of the host.
 
+use super::component::CallOutput;
 use super::error::PluginError;
-use abi_stable::std_types::{RArc, RResult, RStr, RString};
+use super::tensor::NamedTensor;
+use abi_stable::std_types::{RArc, RResult, RStr, RString, RVec};
 use abi_stable::{StableAbi, sabi_trait};
 
 /// Severity of a log line: an open set.
@@ -44,9 +46,14 @@ pub trait Host: Send + Sync {
     /// A path to write an artifact of this run to.
     fn new_artifact(&self, name: RStr<'_>) -> RResult<RString, PluginError>;
 
-    /// Anything else, by name; JSON in and out.
+    /// Anything else, by name; a service that this host does not have fails with `UNSUPPORTED`.
     #[sabi(last_prefix_field)]
-    fn call(&self, name: RStr<'_>, json: RStr<'_>) -> RResult<RString, PluginError>;
+    fn call(
+        &self,
+        name: RStr<'_>,
+        json: RStr<'_>,
+        tensors: RVec<NamedTensor>,
+    ) -> RResult<CallOutput, PluginError>;
 }
 
 /// The host's services, shared with a plugin for ever.

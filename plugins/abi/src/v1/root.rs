@@ -4,11 +4,10 @@ use super::component::{CallOutput, Component, Create, Kind};
 use super::error::PluginError;
 use super::host::{InitOptions, SharedHost};
 use super::tensor::NamedTensor;
-use abi_stable::StableAbi;
 use abi_stable::library::RootModule;
 use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RResult, RStr, RString, RVec};
-use abi_stable::{declare_root_module_statics, package_version_strings};
+use abi_stable::{StableAbi, declare_root_module_statics};
 
 /// Every plugin exports its root under a symbol of its own that starts with this, so that two
 /// plugins can also be linked into one program.
@@ -56,5 +55,6 @@ impl RootModule for Plugin_Ref {
     declare_root_module_statics! {Plugin_Ref}
     const BASE_NAME: &'static str = "ablate_plugin";
     const NAME: &'static str = "ablate plugin";
-    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+    // The revision in the place of the major version: a host reads it before it checks a layout.
+    const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.0.0");
 }

@@ -243,9 +243,11 @@ impl Tensor {
                 self.shape.len()
             ));
         }
-        let bytes =
-            self.shape.iter().try_fold(size as u64, |product, &dim| product.checked_mul(dim));
-        if bytes != Some(self.byte_len) || isize::try_from(self.byte_len).is_err() {
+        // A zero does not excuse the sizes beside it: receivers multiply some of them too.
+        let most = self.shape.iter().try_fold(size as u64, |all, &dim| all.checked_mul(dim.max(1)));
+        let most = most.filter(|most| isize::try_from(*most).is_ok());
+        let bytes = most.map(|most| if self.shape.contains(&0) { 0 } else { most });
+        if bytes != Some(self.byte_len) {
             return fail(format!(
                 "tensor of shape {:?} and type {} has {} bytes",
                 self.shape.as_slice(),
@@ -256,6 +258,9 @@ impl Tensor {
         let address = (self.data as u64).checked_add(self.byte_offset);
         match address {
             _ if self.byte_len == 0 => {}
+            Some(address) if address.checked_add(self.byte_len).is_none() => {
+                return fail("tensor memory goes beyond the last address".to_owned());
+            }
             Some(address) if !self.data.is_null() && address.is_multiple_of(ALIGNMENT as u64) => {}
             _ => return fail("tensor memory is null or not aligned to 16 bytes".to_owned()),
         }

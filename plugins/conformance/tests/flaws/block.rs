@@ -2,7 +2,7 @@
 
 use crate::{flaw, plugin};
 use ablate_abi::v1::{
-    Call, CallOutput, Context, Context_TO, Create, Differentiable, Differentiable_TO,
+    Call, CallOutput, Context, Context_TO, Create, DType, Differentiable, Differentiable_TO,
     ForwardOutput, GroupRate, Kind, NamedTensor, Parameter, PluginError, RArc, RErr, RNone, ROk,
     ROption, RResult, RSome, RStr, RString, RVec, SharedDifferentiable, TD_Opaque, Tensor, guard,
 };
@@ -262,8 +262,10 @@ impl Differentiable for Toy {
         let weight = Parameter {
             path: "weight".into(),
             shape: [self.width as u64].into_iter().collect(),
+            dtype: DType::F32,
             group: "default".into(),
             trainable: true,
+            statistic: false,
         };
         ROk([weight].into_iter().collect())
     }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::description::Kind;
-use crate::install::install;
+use crate::install::{Installation, Source, install};
 use crate::workspace::library_file_name;
 
 /// Takes the library's bytes as its description; `{"fails": ..}` is a failure.
@@ -24,8 +24,8 @@ impl Probe for TextProbe {
         let failure = serde_json::from_str::<Value>(&text).ok();
         match failure.as_ref().and_then(|value| value["fails"].as_str()) {
             Some(message) => Err(ProbeFailure {
-                message: message.to_owned(),
-                hints: vec!["copy it again".to_owned()],
+                lasting: message.starts_with("hung"),
+                ..ProbeFailure::new("test", message, vec!["copy it again".to_owned()])
             }),
             None => Ok(text),
         }
@@ -68,6 +68,11 @@ impl Fixture {
     fn asked(&self) -> usize {
         self.probe.asked.borrow().len()
     }
+}
+
+fn install_file(fixture: &Fixture, library: &Path) -> Result<Installation, Error> {
+    let source = Source::File { path: library.display().to_string() };
+    install(&fixture.options.home, library, source, &fixture.probe)
 }
 
 fn write_settled(path: &Path, text: &str) {
@@ -202,6 +207,36 @@ fn broken_libraries_are_told_each_time_and_break_nothing() {
 }
 
 #[test]
+fn a_library_that_hung_is_asked_again_only_when_its_file_changes() {
+    let fixture = Fixture::new();
+    let hung = fixture.library("hung", r#"{"fails": "hung for a minute"}"#);
+    for _ in 0..3 {
+        let catalog = fixture.open();
+        assert_eq!(catalog.broken()[0].message, "hung for a minute");
+        assert_eq!(fixture.asked(), 1);
+    }
+    set_age(&hung, Duration::from_secs(50));
+    fixture.open();
+    assert_eq!(fixture.asked(), 2);
+    fs_err::remove_file(&hung).unwrap();
+    fixture.library("other", &plugin("other", "1", &[]));
+    assert!(fixture.open().broken().is_empty());
+    let cache = fixture.options.home.join("cache/plugins/descriptions.json");
+    assert!(!fs_err::read_to_string(cache).unwrap().contains("hung"));
+}
+
+#[test]
+fn a_folder_and_a_link_to_nothing_are_broken_libraries() {
+    let fixture = Fixture::new();
+    fs_err::create_dir(fixture.path("folder")).unwrap();
+    std::os::unix::fs::symlink("nothing", fixture.path("link")).unwrap();
+    let catalog = fixture.open();
+    let kinds: Vec<_> = catalog.broken().iter().map(|broken| broken.kind.as_str()).collect();
+    assert_eq!(kinds, ["not-a-library", "unreadable"]);
+    assert_eq!(fixture.asked(), 0);
+}
+
+#[test]
 fn an_unknown_name_shows_near_match_valid_names_and_places() {
     let fixture = Fixture::new();
     fixture.library("pooling", &pooling());
@@ -298,7 +333,7 @@ fn the_workspace_build_wins_over_folder_and_store() {
 
     let old = fixture.folder.path().join(library_file_name("old"));
     write_settled(&old, &plugin("pooling", "0.1.0", &[]));
-    let installed = install(&fixture.options.home, &old, &fixture.probe).unwrap();
+    let installed = install_file(&fixture, &old).unwrap().plugin;
     let in_folder = fixture.library("pooling", &plugin("pooling", "0.2.0", &[]));
 
     let catalog = fixture.open();
@@ -331,20 +366,23 @@ fn installed_plugins_are_found_and_replaced() {
     let home = fixture.options.home.clone();
     let library = fixture.folder.path().join(library_file_name("anything"));
     write_settled(&library, &pooling());
-    install(&home, &library, &fixture.probe).unwrap();
+    install_file(&fixture, &library).unwrap();
     write_settled(&library, &plugin("pooling", "0.2.0", &[]));
-    let second = install(&home, &library, &fixture.probe).unwrap();
+    let second = install_file(&fixture, &library).unwrap().plugin;
     fs_err::remove_file(&library).unwrap();
 
     let catalog = fixture.open();
     assert_eq!(catalog.plugins().len(), 1);
     assert_eq!(catalog.plugins()[0].sha256, second.sha256);
     assert_eq!(catalog.plugins()[0].origin, Origin::Store);
+    assert_eq!(catalog.plugins()[0].installed, second.installed);
 
     fs_err::remove_file(&second.library).unwrap();
     let catalog = fixture.open();
     assert!(catalog.plugins().is_empty());
     assert!(catalog.broken()[0].message.contains("`pooling` is not there"));
+    let hint = format!("it came from the file `{}`: install it again", library.display());
+    assert_eq!(catalog.broken()[0].hints, [hint]);
 
     fs_err::write(home.join("plugins/installed.json"), "{").unwrap();
     let error = Catalog::open(fixture.options.clone(), &fixture.probe).unwrap_err();
@@ -355,7 +393,7 @@ fn installed_plugins_are_found_and_replaced() {
 fn a_broken_library_is_not_installed() {
     let fixture = Fixture::new();
     let library = fixture.library("bad", r#"{"fails": "not a plugin"}"#);
-    let error = install(&fixture.options.home, &library, &fixture.probe).unwrap_err();
+    let error = install_file(&fixture, &library).unwrap_err();
     let expected = format!("`{}` is not a usable plugin: not a plugin", library.display());
     assert_eq!(error.to_string(), expected);
     assert_eq!(error.hints(), ["copy it again"]);

@@ -34,6 +34,23 @@ fn refuses_a_product_that_overflows() {
 }
 
 #[test]
+fn refuses_sizes_whose_product_overflows_beside_a_zero() {
+    // No bytes are needed, but a receiver that multiplies the last two sizes would overflow.
+    for shape in [[0, 1 << 40, 1 << 40], [1 << 40, 1 << 40, 0]] {
+        let error = broken(|t| (t.shape, t.byte_len) = (shape.into_iter().collect(), 0));
+        assert_eq!(error, format!("tensor of shape {shape:?} and type f32 has 0 bytes"));
+    }
+    let tensor = Tensor::from_vec(Vec::<f32>::new(), &[3, 0, 5]);
+    assert_eq!(tensor.to_vec::<f32>().expect("valid"), []);
+}
+
+#[test]
+fn refuses_memory_beyond_the_last_address() {
+    let error = broken(|t| (t.data, t.byte_offset) = (16 as *mut u8, u64::MAX - 31));
+    assert_eq!(error, "tensor memory goes beyond the last address");
+}
+
+#[test]
 fn refuses_a_length_that_does_not_fit() {
     assert_eq!(broken(|t| t.byte_len = 20), "tensor of shape [2, 3] and type f32 has 20 bytes");
     assert_eq!(
