@@ -306,9 +306,10 @@ fn the_guide_leads_to_a_row_in_the_table() {
     let place = Place::with_plugins(&own);
     let home = place.path("author");
     fs::create_dir_all(home.join(".cargo")).unwrap();
-    // The repository but for its workspace: that would be built again where it is out of date,
-    // under the feet of other tests. Its plugins are installed instead.
+    // The repository but for the members of its workspace: those would be built again where they
+    // are out of date, under the feet of other tests. They are installed instead.
     fs::create_dir_all(home.join("ablate")).unwrap();
+    fs::write(home.join("ablate/Cargo.toml"), "[workspace]\n").unwrap();
     for part in ["experiments", "plugins"] {
         let link = home.join("ablate").join(part);
         std::os::unix::fs::symlink(repository().join(part), link).unwrap();

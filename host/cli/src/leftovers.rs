@@ -52,7 +52,7 @@ fn remove_if_left(path: &Path, of_trial: bool, store: &Store) {
 }
 
 /// The process that wrote a file which only it needs: `NAME.new-PID` and `NAME.new-PID-NUMBER` are becoming `NAME`; a
-/// trial is started by `IDENTITY.PID.json` and `IDENTITY.PID.stderr`.
+/// trial is started by `IDENTITY.PID.json`, with `.stderr` and `.inside` beside it.
 fn writer(name: &str, of_trial: bool) -> Option<u32> {
     let process = match name.rsplit_once(".new-") {
         Some((_, numbers)) => numbers.split('-').next(),

@@ -26,7 +26,7 @@ type File = (&'static str, &'static str);
 const FILES: [File; 9] = [
     ("Cargo.toml", include_str!("new_plugin/template/Cargo.toml.txt")),
     ("README.md", include_str!("new_plugin/template/README.md.txt")),
-    ("LICENSE-APACHE", include_str!("new_plugin/template/LICENSE-APACHE.txt")),
+    ("LICENSE-APACHE", include_str!("../../../LICENSE-APACHE")),
     ("LICENSE-MIT", include_str!("new_plugin/template/LICENSE-MIT.txt")),
     ("rustfmt.toml", include_str!("new_plugin/template/rustfmt.toml.txt")),
     (".gitignore", include_str!("new_plugin/template/gitignore.txt")),

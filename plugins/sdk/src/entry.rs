@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::build::Build;
+#[cfg(feature = "burn")]
 use crate::contract::Contract;
 use crate::data::{Dataset, Metric, ServedDataset, ServedMetric};
 use abi_stable::sabi_trait::TD_Opaque;

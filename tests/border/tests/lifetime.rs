@@ -169,7 +169,8 @@ fn unknown_names_configurations_and_devices_are_errors() {
     };
     assert_eq!(
         error("nothing", "{}"),
-        "no block `nothing` in this plugin; it has `mixing`, `noisy`, `stats`, `wide`, `misbehaving`, `talkative`"
+        "no block `nothing` in this plugin; it has `mixing`, `noisy`, `stats`, `wide`, \
+         `misbehaving`, `talkative`, `frozen-encoder`"
     );
     assert!(error("misbehaving", r#"{"hw":1}"#).starts_with("unknown field `hw`"));
 }

@@ -81,10 +81,9 @@ fn without_a_checkout_the_published_versions_are_named() {
 }
 
 #[test]
-fn licenses_are_those_of_this_repository() {
+fn the_license_has_the_words_of_this_repository() {
     let files = files(NewKind::Metric, None);
     let read = |name: &str| fs_err::read_to_string(root().join(name)).unwrap();
-    assert_eq!(file(&files, "LICENSE-APACHE"), read("LICENSE-APACHE"));
     let body = |text: &str| text.split_once("\n\nPermission").unwrap().1.to_owned();
     assert_eq!(body(file(&files, "LICENSE-MIT")), body(&read("LICENSE-MIT")));
 }
