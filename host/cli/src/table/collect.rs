@@ -36,7 +36,7 @@ pub(crate) fn collect(
         pairs: pairs(&layout, view),
         absent: absent(&layout),
         checkpoint: text(&record.variants, |spec| spec.pointer("/report/checkpoint"), "last"),
-        test_variants: configurations(store, &record.experiment)?,
+        test_variants: configurations(store, &record.experiment, &found)?,
         view: View {
             row_title: view.by.clone().unwrap_or_default(),
             means_only: view.by.is_some() && view.columns.is_some(),
@@ -320,8 +320,9 @@ fn why_missing(run: Option<&RunSummary>) -> String {
 /// How many different configurations of the experiment were ever scored: what a winner was chosen from.
 ///
 /// Trials with equal seeds and different identities are different configurations, whatever their variants were
-/// called. Configurations that never shared a seed may be counted as one.
-fn configurations(store: &Store, experiment: &str) -> Result<usize, Failure> {
+/// called. Configurations that never shared a seed may be counted as one. Those of this table count also where it was
+/// another experiment that ran them.
+fn configurations(store: &Store, experiment: &str, found: &Found<'_>) -> Result<usize, Failure> {
     let filter = Filter {
         experiment: Some(experiment.to_owned()),
         status: Some(Status::Done),
@@ -330,6 +331,9 @@ fn configurations(store: &Store, experiment: &str) -> Result<usize, Failure> {
     let mut by_seed: HashMap<u64, HashSet<String>> = HashMap::new();
     for run in store.runs(&filter)? {
         by_seed.entry(run.seed).or_default().insert(run.identity);
+    }
+    for (trial, ..) in &found.done {
+        by_seed.entry(trial.seed).or_default().insert(trial.identity.clone());
     }
     Ok(by_seed.values().map(HashSet::len).max().unwrap_or(0))
 }
