@@ -202,7 +202,7 @@ mod panics {
     }
 
     #[test]
-    fn in_a_thread_that_nobody_waits_for() {
+    fn in_a_thread_of_its_own() {
         for block in ["misbehaving", "liar"] {
             let place = place(block, "panic-in-thread");
             let (_, bad) = sweep(&place, &[], 0);
