@@ -4,7 +4,6 @@
 use ablate_runs::Store;
 use fs_err::DirEntry;
 use std::ffi::OsStr;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,30 +35,44 @@ pub(crate) fn remove(home: &Path, store: &Store) {
 
 fn remove_if_left(path: &Path, of_trial: bool, store: &Store) {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let identity = name.strip_suffix(".lease").filter(|_| of_trial);
-    let writer = writer(name, of_trial);
-    let unnamed = name.starts_with('.') && path.extension() == Some(OsStr::new("tmp"));
-    if (identity.is_none() && writer.is_none() && !unnamed) || !is_old(path) {
-        return;
-    }
-    if let Some(identity) = identity {
-        // Whoever has the trial gives it back without a lease; a living one is renewed all the time.
-        let _ = store.claim(identity);
-    } else if writer.is_none_or(is_gone) {
+    let is_left = if is_half_written(path, name) {
+        is_old(path)
+    } else if !of_trial {
+        false
+    } else if let Some(identity) = name.strip_suffix(".lease") {
+        if is_old(path) {
+            // Whoever has the trial gives it back without a lease; a living one is renewed all the time.
+            let _ = store.claim(identity);
+        }
+        false
+    } else {
+        starter(name).is_some_and(|(identity, process)| {
+            is_old(path) && (is_gone(process) || !is_claimed(store, identity))
+        })
+    };
+    if is_left {
         let _ =
             if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) };
     }
 }
 
-/// The process that wrote a file which only it needs: `NAME.new-PID` and `NAME.new-PID-NUMBER` are becoming `NAME`; a
-/// trial is started by `IDENTITY.PID.json`, with `.stderr` and `.inside` beside it.
-fn writer(name: &str, of_trial: bool) -> Option<u32> {
-    let process = match name.rsplit_once(".new-") {
-        Some((_, numbers)) => numbers.split('-').next(),
-        None if of_trial => name.split('.').nth(1),
-        None => None,
-    };
-    process?.parse().ok()
+/// `NAME.new-PID` and `NAME.new-PID-NUMBER` are becoming `NAME`; those of other crates are called `.SOMETHING.tmp`.
+fn is_half_written(path: &Path, name: &str) -> bool {
+    let process = name.rsplit_once(".new-").and_then(|(_, numbers)| numbers.split('-').next());
+    process.is_some_and(|process| process.parse::<u32>().is_ok())
+        || (name.starts_with('.') && path.extension() == Some(OsStr::new("tmp")))
+}
+
+/// The trial that a file starts and the process that wrote it: `IDENTITY.PID.json`, with `.stderr` and `.inside` beside
+/// it, which are written and read as long as the trial runs.
+fn starter(name: &str) -> Option<(&str, u32)> {
+    let mut parts = name.split('.');
+    Some((parts.next()?, parts.next()?.parse().ok()?))
+}
+
+/// Whether somebody runs a trial. The number of a dead process alone proves nothing: another one may have got it since.
+fn is_claimed(store: &Store, identity: &str) -> bool {
+    store.is_claimed(identity).unwrap_or(true)
 }
 
 fn is_gone(process: u32) -> bool {
@@ -89,9 +102,11 @@ mod tests {
     use std::time::SystemTime;
 
     /// Makes old files and new ones, and tells which are still there after a removal.
+    /// Somebody holds the trial `held`.
     fn left(old: &[&str], new: &[&str]) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
+        let _claim = store.claim("held").unwrap();
         for name in old.iter().chain(new) {
             let path = home.path().join(name);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
@@ -107,8 +122,13 @@ mod tests {
 
     #[test]
     fn what_dead_processes_left_is_removed_once_it_is_old() {
-        // No process has a number above the largest one that Linux gives.
+        // No process has a number above the largest one that Linux gives. The numbers of dead processes are given again,
+        // here to this one.
+        let again = std::process::id();
+        let again = [format!("trials/abc.{again}.json"), format!("trials/abc.lease.new-{again}-1")];
         let leftovers = [
+            again[0].as_str(),
+            again[1].as_str(),
             "trials/abc.lease",
             "trials/abc.4194305.json",
             "trials/abc.4194305.stderr",
@@ -124,9 +144,11 @@ mod tests {
 
     #[test]
     fn what_somebody_needs_stays() {
-        let own = format!("trials/abc.{}.json", std::process::id());
+        let own = std::process::id();
+        let own = [".json", ".stderr"].map(|kind| format!("trials/held.{own}{kind}"));
         let needed = [
-            own.as_str(),
+            own[0].as_str(),
+            own[1].as_str(),
             "trials/abc.lock",
             "sweeps/pooling/0.json",
             "sweeps/pooling/1.2.json",
