@@ -53,7 +53,7 @@ fn says_what_cannot_be_taken_away() {
         &["sweep.leave_one_out=['model.poling']"],
         "error: command line `sweep.leave_one_out=['model.poling']`: `sweep.leave_one_out[0]`: \
          `model.poling` cannot be removed: `rqvae` has no slot `poling`\n\
-         hint: did you mean `pooling`?\nhint: slots of `rqvae`: `pooling`\n",
+         hint: did you mean `pooling`?\nhint: slots of `rqvae`: `encoder`, `pooling`, `quantizer`, `decoder`\n",
     );
     refused(
         &[

@@ -325,7 +325,7 @@ fn the_guide_leads_to_a_row_in_the_table() {
     // A fraction of a second for each trial.
     let small = "train.total_epochs=2 train.batch_size=4 'sweep.seeds=[0, 1]' \
                  dataset.speakers=2 dataset.words=3 dataset.items_train=12 dataset.items_valid=4 \
-                 dataset.items_test=4 model.latent_dim=16 model.heads=2 model.codebook_size=8";
+                 dataset.items_test=4 model.latent_dim=16 model.quantizer.codebook_size=8";
     let guide = guide();
     for command in commands(&guide) {
         let sized = command.contains("sweep");

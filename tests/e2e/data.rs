@@ -104,10 +104,49 @@ fn a_recording_without_samples_or_shorter_than_a_frame_is_named() {
     refused(
         &place,
         &unreadable(&format!(
-            "{what} failed to compute the features of {path}: audio of 100 samples is shorter \
-             than one frame: at least 400 samples are needed"
+            "{what} failed to encode {path}: in the block of slot `encoder`: audio of 100 samples \
+             is shorter than one frame: at least 400 samples are needed"
         )),
     );
+}
+
+#[test]
+fn a_closed_corpus_is_all_trained_on() {
+    let place = place();
+    let arguments = [
+        "sweep",
+        "pooling",
+        "sweep.seeds=[0]",
+        "dataset.valid_fraction=0",
+        "dataset.test_fraction=0",
+    ];
+    let answer = place.ablate(&arguments).expect(0);
+    assert!(answer.stdout.contains("split `train`"), "{}", answer.stdout);
+    for run in place.runs() {
+        assert_eq!(run.manifest()["dataset"]["prepared"]["items"]["train"], 12);
+        assert_eq!(run.status(), "done");
+    }
+}
+
+#[test]
+fn every_encoder_runs_once_over_every_recording() {
+    let place = place();
+    let entries = || -> usize {
+        let folder = place.path("home/cache/audio/features");
+        let Ok(folders) = fs_err::read_dir(folder) else { return 0 };
+        folders.map(|below| fs_err::read_dir(below.unwrap().path()).unwrap().count()).sum()
+    };
+    place.ablate(&["sweep", "pooling", "sweep.seeds=[0]"]).expect(0);
+    // Both speakers say the same: what counts is what the files hold.
+    assert_eq!(entries(), 6);
+    // What is trained on the features changes nothing about them.
+    let normalized = ["run", "pooling", "dataset.normalize=false", "--seed", "1"];
+    place.ablate(&normalized).expect(0);
+    assert_eq!(entries(), 6);
+    let coarse = ["sweep", "pooling", "sweep.seeds=[0]", "dataset.encoder.mel_bins=10"];
+    let other = place.ablate(&coarse).expect(0);
+    assert!(other.stderr.contains("0 done, 2 to run"), "{}", other.stderr);
+    assert_eq!(entries(), 12);
 }
 
 #[test]

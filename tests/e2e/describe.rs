@@ -4,13 +4,17 @@ use crate::harness::{Place, keys};
 use crate::plugins::sha256_of;
 use serde_json::{Value, json};
 
-/// Parameters of the model of the small experiment without its pooling, by hand: D = 16, F = 20.
-/// Encoder: input F·D + D = 336, one block with a norm 2·D = 32, three taps 3·D = 48 and a linear
-/// layer D·D + D = 272, a last norm 32: 720.
-/// Decoder: two positions, each D·D + D = 272 and 16·D = 256; one block with two norms 64, four
-/// linear layers 1088, D to 2·D and back 544 + 528; a norm 32; output D·F + F = 340: 3652.
-/// The codebooks are no parameters.
-const MODEL: u64 = 720 + 3652;
+/// Parameters of the small experiment without its pooling, by hand: D = 16, F = 20. They are all of
+/// blocks in slots: the model has none of its own, and codebooks are no parameters.
+const MODEL: u64 = ENCODER + DECODER;
+
+/// Input F·D + D = 336, one block with a norm 2·D = 32, three taps 3·D = 48 and a linear
+/// layer D·D + D = 272, a last norm 32.
+const ENCODER: u64 = 720;
+
+/// Two positions, each D·D + D = 272 and 16·D = 256; one block with two norms 64, four
+/// linear layers 1088, D to 2·D and back 544 + 528; a norm 32; output D·F + F = 340.
+const DECODER: u64 = 3652;
 
 /// Of `attentive-mean` with 8 hidden: 16·8 + 8 and 8 + 1.
 const ATTENTION: u64 = 136 + 9;
@@ -29,8 +33,12 @@ fn json_has_components_parameters_and_contracts() {
     let components = variants[0]["components"].as_array().unwrap();
     let expected = [
         ("dataset", "dataset", "synthetic-speech", "speech", 0),
-        ("model", "model", "rqvae", "rqvae", MODEL),
+        ("dataset.encoder", "block", "log-mel", "speech", 0),
+        ("model", "model", "rqvae", "rqvae", 0),
+        ("model.decoder", "block", "located", "rqvae", DECODER),
+        ("model.encoder", "block", "convolution", "rqvae", ENCODER),
         ("model.pooling", "block", "attentive-mean", "pooling", ATTENTION),
+        ("model.quantizer", "block", "ema", "rqvae", 0),
         ("loss.reconstruction", "loss", "masked-mse", "losses", 0),
         ("loss.commitment", "loss", "output", "losses", 0),
         ("metric.utilization", "metric", "codebook-utilization", "metrics", 0),
@@ -92,9 +100,15 @@ attentive (baseline): 4,517 parameters
   dataset              dataset `synthetic-speech`  plugin `speech` 0.1.0
                          -> features: f32[B, T, 20]
                          -> mask: bool[B, T]
+                         -> seconds: f32[B]
                          -> speaker: int[B]
                          -> word: int[B]
-  model                model `rqvae`  plugin `rqvae` 0.1.0  4,372 parameters
+  dataset.encoder      block `log-mel`  plugin `speech` 0.1.0
+                         <- audio: f32[B, S]
+                         <- mask: bool[B, S]
+                         -> features: f32[B, T, 20]
+                         -> mask: bool[B, T]
+  model                model `rqvae`  plugin `rqvae` 0.1.0
                          <- features: f32[B, T, 20]
                          <- mask: bool[B, T]
                          -> reconstruction: f32[B, T, 20]
@@ -102,11 +116,27 @@ attentive (baseline): 4,517 parameters
                          -> code_mask: bool[B, 1]
                          -> commitment: f32[1]
                          -> codebooks: f32[2, 8, 16]
+  model.decoder        block `located`  plugin `rqvae` 0.1.0  3,652 parameters
+                         <- memory: f32[B, 1, 16]
+                         <- memory_mask: bool[B, 1]
+                         <- mask: bool[B, T]
+                         -> frames: f32[B, T, 20]
+  model.encoder        block `convolution`  plugin `rqvae` 0.1.0  720 parameters
+                         <- features: f32[B, T, 20]
+                         <- mask: bool[B, T]
+                         -> encoded: f32[B, T, 16]
   model.pooling        block `attentive-mean`  plugin `pooling` 0.1.0  145 parameters
                          <- features: f32[B, T, 16]
                          <- mask: bool[B, T]
                          -> pooled: f32[B, 1, 16]
                          -> mask: bool[B, 1]
+  model.quantizer      block `ema`  plugin `rqvae` 0.1.0
+                         <- vectors: f32[B, 1, 16]
+                         <- mask: bool[B, 1]
+                         -> quantized: f32[B, 1, 16]
+                         -> codes: int[B, 1, 2]
+                         -> commitment: f32[1]
+                         -> codebooks: f32[2, 8, 16]
   loss.reconstruction  loss `masked-mse`  plugin `losses` 0.1.0
                          <- prediction: f32[B, T, 20]
                          <- target: f32[B, T, 20]
@@ -137,7 +167,7 @@ fn show_has_the_documented_fields() {
     assert_eq!((&json["variant"], &json["seed"]), (&json!("attentive"), &json!(3)));
     assert_eq!(json["spec"]["model"]["config"]["latent_dim"], 16);
     // A default that the file does not name is in the resolved spec.
-    assert_eq!(json["spec"]["model"]["config"]["decay"], 0.9);
+    assert_eq!(json["spec"]["model"]["slots"]["quantizer"]["one"]["config"]["decay"], 0.9);
     assert_eq!(json["spec"]["model"]["slots"]["pooling"]["one"]["use"], "attentive-mean");
     let manifest = &json["manifest"];
     let plugins = manifest["plugins"].as_array().unwrap();

@@ -79,12 +79,19 @@ fn a_component_of_another_kind_is_hinted_at() {
 #[test]
 fn unknown_key_of_a_component_of_train_and_of_the_experiment() {
     refused_edit(
+        "max_seconds = 0.5",
+        "max_second = 0.5",
+        "error: pooling/experiment.toml:14: `dataset.max_second`: unknown key\n\
+         hint: did you mean `max_seconds`?\n\
+         hint: valid keys: `audio`, `data_seed`, `items_test`, `items_train`, `items_valid`, \
+         `max_seconds`, `min_seconds`, `noise`, `normalize`, `speakers`, `words`, `encoder`\n",
+    );
+    refused_edit(
         "mel_bins = 20",
         "mel_bin = 20",
-        "error: pooling/experiment.toml:15: `dataset.mel_bin`: unknown key\n\
+        "error: pooling/experiment.toml:15: `dataset.encoder.mel_bin`: unknown key\n\
          hint: did you mean `mel_bins`?\n\
-         hint: valid keys: `data_seed`, `items_test`, `items_train`, `items_valid`, `max_seconds`, \
-         `mel_bins`, `min_seconds`, `noise`, `normalize`, `sample_rate`, `speakers`, `words`\n",
+         hint: valid keys: `frame_length_ms`, `frame_shift_ms`, `mel_bins`\n",
     );
     refused_edit(
         "hidden = 8",
@@ -104,7 +111,7 @@ fn unknown_key_of_a_component_of_train_and_of_the_experiment() {
          `prefetch_batches`, `prefetch_workers`\n",
     );
     let keys = "hint: valid keys: `question`, `name`, `device`, `threads`, `plugins`, `dataset`, \
-                `model`, `blocks`, `loss`, `metric`, `train`, `report`, `sweep`\n";
+                `model`, `blocks`, `loss`, `metric`, `artifact`, `train`, `report`, `sweep`\n";
     let expected = format!(
         "error: pooling/experiment.toml:1: `qestion`: unknown key\n\
          hint: did you mean `question`?\n{keys}"
@@ -119,8 +126,8 @@ fn wrong_type_in_a_file_in_the_environment_and_on_the_command_line() {
     refused_edit(
         "mel_bins = 20",
         "mel_bins = \"twenty\"",
-        "error: pooling/experiment.toml:15: `dataset.mel_bins`: expected an integer, found the \
-         string `twenty`\n",
+        "error: pooling/experiment.toml:15: `dataset.encoder.mel_bins`: expected an integer, found \
+         the string `twenty`\n",
     );
     refused_edit(
         "batch_size = 4",
@@ -131,7 +138,7 @@ fn wrong_type_in_a_file_in_the_environment_and_on_the_command_line() {
     let place = Place::new();
     for (key, variable, value) in [
         ("train.batch_size", "ABLATE_SET__train__batch_size", "four"),
-        ("model.levels", "ABLATE_SET__model__levels", "two"),
+        ("model.quantizer.levels", "ABLATE_SET__model__quantizer__levels", "two"),
     ] {
         let mut command = place.command(&["sweep", "pooling"]);
         command.env(variable, value);
@@ -143,8 +150,9 @@ fn wrong_type_in_a_file_in_the_environment_and_on_the_command_line() {
     }
     refused(
         &place,
-        &["model.codebook_size=eight"],
-        "error: command line `model.codebook_size=eight`: `model.codebook_size`: expected an \
+        &["model.quantizer.codebook_size=eight"],
+        "error: command line `model.quantizer.codebook_size=eight`: \
+         `model.quantizer.codebook_size`: expected an \
          integer, found the string `eight`\n",
     );
 }
@@ -168,14 +176,15 @@ fn values_out_of_range_and_values_that_contradict_each_other() {
     refused(
         &place,
         &["model.latent_dim=17"],
-        "error: variant `attentive`: `model` (`rqvae`) failed to describe its tensors: \
-         `latent_dim` is 17, must be even and a multiple of `heads` (2)\n",
+        "error: variant `attentive`: `model.decoder` (`located`) failed to start: the vectors have \
+         width 17, which must be even and a multiple of `heads` (2)\n\
+         hint: the width is `latent_dim` of the model\n",
     );
     refused(
         &place,
         &["--device", "cuda:0"],
-        "error: variant `attentive`: `dataset` (`synthetic-speech`) failed to start: device \
-         `cuda:0` is not built into this plugin; it has `flex`\n",
+        "error: variant `attentive`: `dataset.encoder` (`log-mel`) failed to start: device `cuda:0` \
+         is not built into this plugin; it has `flex`\n",
     );
 }
 
@@ -205,9 +214,9 @@ fn a_loss_wired_to_nothing_is_told_what_there_is() {
         &["loss.reconstruction.inputs.target=feature"],
         "error: variant `attentive`: input `target` of `loss.reconstruction` (`masked-mse`) is \
          wired to `feature`, which is not given: `model` gives `reconstruction: f32[B, T, F]`, \
-         `codes: int[B, W, 2]`, `code_mask: bool[B, W]`, `commitment: f32[1]`, `codebooks: \
-         f32[2, 8, 16]`; `dataset` gives `features: f32[B, T, 20]`, `mask: bool[B, T]`, `speaker: \
-         int[B]`, `word: int[B]`\n\
+         `codes: int[B, W, L]`, `code_mask: bool[B, W]`, `commitment: f32[1]`, `codebooks: \
+         f32[L, K, 16]`; `dataset` gives `features: f32[B, T, F]`, `mask: bool[B, T]`, `seconds: \
+         f32[B]`, `speaker: int[B]`, `word: int[B]`\n\
          hint: did you mean `features`?\n",
     );
 }

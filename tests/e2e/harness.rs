@@ -28,16 +28,16 @@ items_valid = 4
 items_test = 4
 min_seconds = 0.3
 max_seconds = 0.5
-mel_bins = 20
+encoder = { use = "log-mel", mel_bins = 20 }
 
 [model]
 use = "rqvae"
 latent_dim = 16
-encoder_layers = 1
-kernel = 3
-heads = 2
-levels = 2
-codebook_size = 8
+encoder = { use = "convolution", layers = 1, kernel = 3 }
+decoder = { use = "located", heads = 2 }
+quantizer.use = "ema"
+quantizer.levels = 2
+quantizer.codebook_size = 8
 [model.pooling]
 use = "attentive-mean"
 hidden = 8

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
 mod ablation;
+mod artifacts;
 mod authoring;
 mod bundle;
 mod burn;
@@ -17,6 +18,7 @@ mod harness;
 mod identity;
 mod install;
 mod limits;
+mod lineage;
 mod memory;
 mod pins;
 mod plain;
@@ -28,6 +30,7 @@ mod processes;
 mod recovery;
 mod reproduce;
 mod resume;
+mod rqvae;
 mod shared;
 mod sweep;
 mod tables;

@@ -83,7 +83,8 @@ fn a_library_without_burn_says_so() {
     assert_eq!((&plain["name"], &plain["burn"]), (&Value::from("plain"), &Value::Null));
     let components = plain["components"].as_array().unwrap();
     let names: Vec<_> = components.iter().map(|component| component["name"].as_str()).collect();
-    let expected = ["plain-points", "plain-linear", "plain-gain", "plain-mse", "plain-r2"];
+    let expected =
+        ["plain-points", "plain-linear", "plain-gain", "plain-mse", "plain-r2", "plain-map"];
     assert_eq!(names, expected.map(Some));
 }
 

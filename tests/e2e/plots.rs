@@ -80,7 +80,7 @@ fn a_grid_is_a_heat_map_and_a_row_of_numbers_a_line() {
     let place = Place::new();
     place.edit(
         "[[sweep.variant]]\nname = \"mean\"\nset = { \"model.pooling\" = { use = \"mean\" } }\n",
-        "[sweep.grid]\n\"model.levels\" = [1, 2]\n\"model.codebook_size\" = [4, 8]\n",
+        "[sweep.grid]\n\"model.quantizer.levels\" = [1, 2]\n\"model.quantizer.codebook_size\" = [4, 8]\n",
     );
     place.edit("seeds = [0, 1]", "seeds = [0]");
     place.ablate(&["sweep", "pooling"]).expect(0);
@@ -93,17 +93,25 @@ fn a_grid_is_a_heat_map_and_a_row_of_numbers_a_line() {
     let file = json["pictures"][2]["files"][0].as_str().unwrap();
     assert_eq!(file, "plots/pooling/heatmap-utilization-test.svg");
     let shown = texts(&place.path(file));
-    for text in ["utilization", "model.codebook_size →", "model.levels ↑", "1", "2", "4", "8"] {
+    for text in [
+        "utilization",
+        "model.quantizer.codebook_size →",
+        "model.quantizer.levels ↑",
+        "1",
+        "2",
+        "4",
+        "8",
+    ] {
         assert!(shown.iter().any(|found| found == text), "{text} in {shown:?}");
     }
     assert!(!place.path("plots/pooling/heatmap-utilization-test.png").exists());
     // One of the two keys, at the other's value in the baseline.
     let line = ["plot", "pooling", "--kind", "axis", "--axes", "levels", "--as", "svg"];
     let line = place.ablate(&line).expect(0);
-    let first = "plots/pooling/axis-model.levels-utilization-test.svg";
+    let first = "plots/pooling/axis-model.quantizer.levels-utilization-test.svg";
     assert!(line.stdout.starts_with(first), "{}", line.stdout);
     let shown = texts(&place.path(first));
-    assert!(shown.iter().any(|text| text == "model.levels →"), "{shown:?}");
+    assert!(shown.iter().any(|text| text == "model.quantizer.levels →"), "{shown:?}");
     let caption = shown.join(" ");
     assert!(caption.contains("Not shown: 2 variants differ in other keys."), "{caption}");
 }

@@ -72,8 +72,10 @@ block pooling `sliding-window` (plugin `pooling` 0.1.0)
     let arguments = ["plugins", "info", "rqvae", "--folder", "plugins", "--format", "json"];
     let json = place.ablate(&arguments).expect(0).json();
     assert_eq!(json["name"], "rqvae");
-    assert_eq!(json["components"][0]["defaults"]["levels"], 4);
-    assert_eq!(json["components"][0]["slots"][0]["role"], "pooling");
+    assert_eq!(json["components"][0]["defaults"]["latent_dim"], 64);
+    assert_eq!(json["components"][0]["slots"][1]["role"], "pooling");
+    let ema = json["components"].as_array().unwrap().iter().find(|block| block["name"] == "ema");
+    assert_eq!(ema.unwrap()["defaults"]["levels"], 4);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn a_trial_takes_no_more_processor_time_than_its_threads() {
         "train.total_epochs=100000",
         "train.batch_size=12",
         "model.latent_dim=128",
-        "dataset.mel_bins=80",
+        "dataset.encoder.mel_bins=80",
         "dataset.max_seconds=4.0",
         "dataset.min_seconds=3.0",
         "train.checkpoint_every_epochs=1",

@@ -68,7 +68,8 @@ impl<'a> Running<'a> {
         self.place.answer_of(output, self.start.elapsed())
     }
 
-    fn wait<T>(&mut self, what: &str, mut look: impl FnMut(&Place) -> Option<T>) -> T {
+    /// Waits until `look` finds something while it is running.
+    pub(crate) fn wait<T>(&mut self, what: &str, mut look: impl FnMut(&Place) -> Option<T>) -> T {
         let since = Instant::now();
         loop {
             if let Some(found) = look(self.place) {

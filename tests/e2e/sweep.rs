@@ -197,7 +197,10 @@ fn a_grid_makes_its_variants() {
         "name = \"mean\"\nset = { \"model.pooling\" = { use = \"mean\" } }\n",
         "name = \"x\"\n",
     );
-    place.edit("[[sweep.variant]]\nname = \"x\"\n", "[sweep.grid]\n\"model.levels\" = [1, 3]\n");
+    place.edit(
+        "[[sweep.variant]]\nname = \"x\"\n",
+        "[sweep.grid]\n\"model.quantizer.levels\" = [1, 3]\n",
+    );
     let json =
         place.ablate(&["sweep", "pooling", "--dry-run", "--format", "json"]).expect(0).json();
     let trials = json["trials"].as_array().unwrap();

@@ -9,7 +9,7 @@ fn grid() -> Place {
     let place = Place::new();
     place.edit(
         "[[sweep.variant]]\nname = \"mean\"\nset = { \"model.pooling\" = { use = \"mean\" } }\n",
-        "[sweep.grid]\n\"model.pooling.use\" = [\"attentive-mean\", \"mean\"]\n\"model.levels\" = [1, 2]\n",
+        "[sweep.grid]\n\"model.pooling.use\" = [\"attentive-mean\", \"mean\"]\n\"model.quantizer.levels\" = [1, 2]\n",
     );
     place.edit("\nhidden = 8", "");
     place.edit("total_epochs = 2", "total_epochs = 1");
@@ -93,13 +93,19 @@ fn a_key_of_the_variants_is_pivoted_or_what_is_open_is_named() {
             .unwrap_or_else(|| panic!("{pooling} {levels} in {names:?}"));
         mean(&plain, &[("variant", name), ("metric", "loss")])
     };
-    let columns = json(&["--columns", "model.levels"]);
+    let columns = json(&["--columns", "model.quantizer.levels"]);
     assert_eq!(
         mean(&columns, &[("variant", "pooling=mean"), ("group", "levels=1"), ("metric", "loss")]),
         cell("mean", 1)
     );
-    let two =
-        json(&["--by", "model.pooling.use", "--columns", "model.levels", "--metrics", "loss"]);
+    let two = json(&[
+        "--by",
+        "model.pooling.use",
+        "--columns",
+        "model.quantizer.levels",
+        "--metrics",
+        "loss",
+    ]);
     for pooling in ["attentive-mean", "mean"] {
         for levels in [1, 2] {
             let group = format!("levels={levels}");
@@ -113,18 +119,19 @@ fn a_key_of_the_variants_is_pivoted_or_what_is_open_is_named() {
         "--by",
         "model.pooling.use",
         "--columns",
-        "model.levels",
+        "model.quantizer.levels",
     ]);
     let term = term.expect(0).stdout;
     assert!(term.contains("model.pooling.use") && !term.contains('Δ'), "{term}");
     let open = place.ablate(&["table", "pooling", "--by", "model.pooling.use"]).expect(1);
-    assert!(open.stderr.contains("differ in `model.levels`"), "{}", open.stderr);
-    open.says_line("hint: choose with `--where model.levels=1`");
-    open.says_line("hint: or put its values side by side with `--columns model.levels`");
-    let pinned = json(&["--by", "model.pooling.use", "--where", "model.levels=2"]);
+    assert!(open.stderr.contains("differ in `model.quantizer.levels`"), "{}", open.stderr);
+    open.says_line("hint: choose with `--where model.quantizer.levels=1`");
+    open.says_line("hint: or put its values side by side with `--columns model.quantizer.levels`");
+    let pinned = json(&["--by", "model.pooling.use", "--where", "model.quantizer.levels=2"]);
     assert_eq!(mean(&pinned, &[("variant", "mean"), ("metric", "loss")]), cell("mean", 2));
-    let wrong = place.ablate(&["table", "pooling", "--where", "model.levels=7"]).expect(1);
-    wrong.says("error: no variant has `model.levels = 7`\nhint: its values: `1`, `2`\n");
+    let wrong =
+        place.ablate(&["table", "pooling", "--where", "model.quantizer.levels=7"]).expect(1);
+    wrong.says("error: no variant has `model.quantizer.levels = 7`\nhint: its values: `1`, `2`\n");
 }
 
 #[test]
@@ -134,13 +141,13 @@ fn pairs_of_changes_show_their_interaction() {
         "[[sweep.variant]]\nname = \"mean\"\nset = { \"model.pooling\" = { use = \"mean\" } }\n",
         r#"[[sweep.variant]]
 name = "-levels"
-set = { "model.levels" = 1 }
+set = { "model.quantizer.levels" = 1 }
 [[sweep.variant]]
 name = "-codes"
-set = { "model.codebook_size" = 4 }
+set = { "model.quantizer.codebook_size" = 4 }
 [[sweep.variant]]
 name = "-levels-codes"
-set = { "model.codebook_size" = 4, "model.levels" = 1 }
+set = { "model.quantizer.codebook_size" = 4, "model.quantizer.levels" = 1 }
 "#,
     );
     place.edit("total_epochs = 2", "total_epochs = 1");

@@ -343,11 +343,24 @@ pub(crate) struct ExportArguments {
     /// Name or path of an experiment that was swept, or the id of a run
     pub(crate) what: String,
     /// Which files
-    #[arg(long = "as", value_enum, value_name = "FILES")]
-    pub(crate) form: ExportForm,
-    /// The folder; an earlier export there is replaced [default: NAME-FILES]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long = "as", value_enum, value_name = "FILES", required_unless_present = "artifact")]
+    pub(crate) form: Option<ExportForm>,
+    /// Copy this artifact of a run instead; without a name, list those that it has
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with = "form"
+    )]
+    pub(crate) artifact: Option<String>,
+    /// The folder; an earlier export there is replaced [default: NAME-FILES]. Of an artifact the
+    /// file, or a folder that is there [default: the name of its file]
+    #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace the file that an artifact would be copied to
+    #[arg(long, requires = "artifact")]
+    pub(crate) force: bool,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }

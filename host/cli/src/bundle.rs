@@ -5,7 +5,7 @@
 
 use crate::arguments::{BundleArguments, Format};
 use crate::failure::Failure;
-use crate::{printer, reference, workplace};
+use crate::{lineage, printer, reference, workplace};
 use ablate_catalog::{Store as Libraries, file_sha256};
 use ablate_runs::{Run, Status, Store, SweepRecord};
 use flate2::Compression;
@@ -34,6 +34,7 @@ struct About {
 
 pub(crate) fn bundle(arguments: &BundleArguments) -> Result<u8, Failure> {
     let (store, record, runs) = chosen(&arguments.what)?;
+    let runs = lineage::with_origins(&store, runs)?;
     let mut libraries: BTreeMap<String, PathBuf> = BTreeMap::new();
     for run in &runs {
         for (sha256, path) in used(run, &store)? {
@@ -72,7 +73,10 @@ pub(crate) fn bundle(arguments: &BundleArguments) -> Result<u8, Failure> {
             "next: ablate --bundle {file} table {}",
             crate::table::quoted(&record.experiment)
         ),
-        None => format!("next: ablate --bundle {file} show {}", about.runs.concat()),
+        None => format!(
+            "next: ablate --bundle {file} show {}",
+            about.runs.first().map_or("", String::as_str)
+        ),
     });
     Ok(0)
 }

@@ -1,17 +1,19 @@
 //! Checking all variants in one child process: the data's identity, contracts, parameter counts.
 
 use crate::child::{self, Said};
-use crate::factory::{Contracts, LoadedFactory};
+use crate::factory::{Answers, LoadedFactory};
 use crate::failure::Failure;
+use crate::lineage::needs::AtHand;
 use crate::located::{Located, plugin_of};
 use crate::printer;
 use crate::services::Reporting;
 use ablate_abi::v1::SharedDataset;
 use ablate_config::{ComponentSpec, Spec};
 use ablate_loader::Loader;
-use ablate_train::{Bound, assemble, bind, check_groups, parameters};
+use ablate_train::{Bound, assemble, bind, check_groups, check_splits, parameters};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -52,16 +54,21 @@ pub(crate) struct VariantRequest {
     pub(crate) components: Vec<usize>,
     /// What is known of its data, which is not asked for again.
     pub(crate) data: Option<Data>,
+    /// The artifacts that its config names.
+    pub(crate) at_hand: AtHand,
 }
 
 /// What is known of a variant.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CheckedVariant {
-    /// Trainable parameters by component path; `None` if they were not counted.
+    /// Trainable parameters by component path; `None` if they were not counted, as before what the variant
+    /// is made from is there.
     pub(crate) parameters: Option<Vec<(String, u64)>>,
     pub(crate) contracts: Vec<ContractLine>,
-    /// Identity of the data.
-    pub(crate) fingerprint: String,
+    /// Names of the files that artifacts are published as, by component path.
+    pub(crate) publishes: BTreeMap<String, String>,
+    /// Identity of the data; `None` before what it is made from is there.
+    pub(crate) fingerprint: Option<String>,
     /// Where the data comes from.
     pub(crate) sources: Vec<String>,
 }
@@ -80,12 +87,13 @@ pub(crate) struct ContractLine {
 
 /// All of a spec that is looked at: variants with equal keys need only one look.
 pub(crate) fn key(depth: Depth, spec: &Spec) -> Result<String, Failure> {
-    let Spec { device, dataset, model, blocks, losses, metrics, train, .. } = spec;
+    let Spec { device, dataset, model, blocks, losses, metrics, artifacts, train, .. } = spec;
     let groups: Vec<&String> = train.optimizer.groups.keys().collect();
-    Ok(match depth {
-        Depth::Data => serde_json::to_string(&(device, dataset))?,
-        _ => serde_json::to_string(&(device, dataset, model, blocks, losses, metrics, groups))?,
-    })
+    if depth == Depth::Data {
+        return Ok(serde_json::to_string(&(device, dataset))?);
+    }
+    let measured = (losses, metrics, artifacts);
+    Ok(serde_json::to_string(&(device, dataset, model, blocks, measured, groups))?)
 }
 
 impl CheckedVariant {
@@ -116,7 +124,7 @@ pub(crate) fn serve() -> Result<u8, Failure> {
         let mut checker = Checker {
             loader: &loader,
             depth: request.depth,
-            contracts: Contracts::default(),
+            answers: Answers::default(),
             fingerprints: Vec::new(),
         };
         let mut checked = Vec::with_capacity(request.variants.len());
@@ -126,7 +134,7 @@ pub(crate) fn serve() -> Result<u8, Failure> {
             if let Some(data) = &variant.data {
                 checker.know(&variant.spec.dataset, data);
             }
-            let looked = checker.look(&variant.spec, &components);
+            let looked = checker.look(variant, &components);
             checked.push(looked.map_err(|mut failure| {
                 if request.several {
                     failure.message = format!("variant `{}`: {}", variant.name, failure.message);
@@ -144,7 +152,7 @@ pub(crate) type Data = (String, Vec<String>);
 struct Checker<'a> {
     loader: &'a Loader,
     depth: Depth,
-    contracts: Contracts,
+    answers: Answers,
     fingerprints: Vec<(ComponentSpec, Data)>,
 }
 
@@ -155,13 +163,21 @@ impl Checker<'_> {
         }
     }
 
-    fn look(&mut self, spec: &Spec, components: &[Located]) -> Result<CheckedVariant, Failure> {
-        let contracts = std::mem::take(&mut self.contracts);
-        let mut factory = LoadedFactory::new(self.loader, components).with_contracts(contracts);
+    fn look(
+        &mut self,
+        variant: &VariantRequest,
+        components: &[Located],
+    ) -> Result<CheckedVariant, Failure> {
+        let VariantRequest { spec, at_hand, .. } = variant;
+        let answers = std::mem::take(&mut self.answers);
+        let mut factory = LoadedFactory::new(self.loader, components)
+            .with_answers(answers)
+            .with_given(&at_hand.given);
         let mut checked = CheckedVariant {
             parameters: None,
             contracts: Vec::new(),
-            fingerprint: String::new(),
+            publishes: BTreeMap::new(),
+            fingerprint: None,
             sources: Vec::new(),
         };
         let mut parts = None;
@@ -169,9 +185,14 @@ impl Checker<'_> {
             let bound = bind(spec, &mut factory).map_err(|error| blamed(error, components))?;
             if self.depth == Depth::Parts {
                 checked.contracts = contract_lines(&bound, components);
+                checked.publishes = files(spec, &bound);
+            }
+            // A component is not made before its artifacts are.
+            if self.depth == Depth::Parts && at_hand.missing.is_empty() {
                 let made = assemble(spec, bound, 0, &mut factory);
                 let made = made.map_err(|error| blamed(error, components))?;
                 check_groups(&made, &spec.train.optimizer)?;
+                check_splits(&made)?;
                 let counts = parameters(&made)?;
                 let counts = counts.into_iter().map(|count| (count.path, count.trainable));
                 checked.parameters = Some(counts.collect());
@@ -179,8 +200,10 @@ impl Checker<'_> {
             }
         }
         let known = self.fingerprints.iter().find(|(known, _)| *known == spec.dataset);
-        (checked.fingerprint, checked.sources) = if let Some((_, data)) = known {
-            data.clone()
+        let data = if let Some((_, data)) = known {
+            Some(data.clone())
+        } else if at_hand.data_is_missing {
+            None
         } else {
             let name = &spec.dataset.name;
             let data = match &parts {
@@ -188,9 +211,12 @@ impl Checker<'_> {
                 None => data(name, &factory.dataset(spec)?)?,
             };
             self.fingerprints.push((spec.dataset.clone(), data.clone()));
-            data
+            Some(data)
         };
-        self.contracts = factory.into_contracts();
+        if let Some((fingerprint, sources)) = data {
+            (checked.fingerprint, checked.sources) = (Some(fingerprint), sources);
+        }
+        self.answers = factory.into_answers();
         if let Some(parts) = parts {
             parts.dismantle();
         }
@@ -213,6 +239,13 @@ fn data(name: &str, dataset: &SharedDataset) -> Result<Data, Failure> {
     let fingerprint = dataset.fingerprint().into_result().map_err(failed)?.into_string();
     let sources = dataset.sources().into_result().map_err(failed)?;
     Ok((fingerprint, sources.into_iter().map(Into::into).collect()))
+}
+
+/// The files that the artifacts of a spec are published as.
+fn files(spec: &Spec, bound: &Bound) -> BTreeMap<String, String> {
+    let paths = spec.artifacts.iter().map(|artifact| format!("artifact.{}", artifact.name));
+    let file = |path: &String| bound.contracts.get(path)?.publishes.clone();
+    paths.filter_map(|path| Some((path.clone(), file(&path)?))).collect()
 }
 
 fn contract_lines(bound: &Bound, components: &[Located]) -> Vec<ContractLine> {

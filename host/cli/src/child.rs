@@ -11,10 +11,14 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a child may say nothing while an experiment is planned, unless `ABLATE_PLAN_TIMEOUT` says otherwise: a
+/// fingerprint may need a look at all of the data.
+const SILENCE: Duration = Duration::from_mins(10);
 
 /// What a child says on its stdout, one JSON document a line.
 #[derive(Debug, Serialize, serde::Deserialize)]
@@ -30,6 +34,8 @@ pub(crate) enum Said {
     Resumed { step: u64 },
     /// How far training is.
     Step { epoch: u64, epochs: u64, step: u64, steps: u64, loss: f64 },
+    /// How far a trial is with what its artifacts are made of.
+    Publishing { split: String, batch: u64, batches: u64 },
     /// A value that was measured while training.
     Measured { metric: String, split: String, value: f64 },
     /// What a finished trial measured that decides.
@@ -78,9 +84,43 @@ pub(crate) fn ended(status: ExitStatus) -> String {
 /// How the text begins about a process that said nothing before it ended.
 const DEATH: &str = "a plugin ended its process with ";
 
-/// Whether a child died, instead of saying what failed.
+/// How the text begins about a process that was ended because it said nothing.
+const HANG: &str = "a plugin did not answer within ";
+
+/// Whether a child died or was ended, instead of saying what failed.
 pub(crate) fn is_death(failure: &Failure) -> bool {
-    failure.message.starts_with(DEATH)
+    [DEATH, HANG].iter().any(|start| failure.message.starts_with(start))
+}
+
+/// What ends a child before it has answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// This flag: it is asked to end.
+    Stopped(&'static AtomicBool),
+    /// That it says nothing for ten minutes, or what `ABLATE_PLAN_TIMEOUT` says.
+    Silent,
+}
+
+impl Until {
+    /// The time without a word that is waited for.
+    fn silence(self) -> Result<Option<Duration>, Failure> {
+        let Self::Silent = self else { return Ok(None) };
+        let Some(value) = std::env::var_os("ABLATE_PLAN_TIMEOUT") else { return Ok(Some(SILENCE)) };
+        let seconds = value.to_str().and_then(|text| text.parse().ok()).filter(|time| *time > 0.0);
+        let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        limit.map(Some).ok_or_else(|| {
+            let value = value.to_string_lossy();
+            Failure::user(format!(
+                "`ABLATE_PLAN_TIMEOUT` is `{value}`, expected a number of seconds"
+            ))
+        })
+    }
+}
+
+fn hung(limit: Duration, entering: &str) -> Failure {
+    Failure::user(format!("{HANG}{} s in {entering}", limit.as_secs_f64())).hint(
+        "`ABLATE_PLAN_TIMEOUT` is how many seconds a component may take without reporting progress",
+    )
 }
 
 fn died(status: ExitStatus, entering: &str, stderr: &str) -> Failure {
@@ -96,13 +136,13 @@ fn died(status: ExitStatus, entering: &str, stderr: &str) -> Failure {
 }
 
 /// Sends `input` to a child and waits for its answer, telling `listen` what it says meanwhile.
-/// Once `stop` is set, the child is asked to end.
 pub(crate) fn ask<A: DeserializeOwned>(
     name: &str,
     input: &impl Serialize,
-    stop: Option<&'static AtomicBool>,
+    until: Until,
     mut listen: impl FnMut(&Said),
 ) -> Result<A, Failure> {
+    let silence = until.silence()?;
     let mut child = command(&[name.as_ref()])?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -122,7 +162,7 @@ pub(crate) fn ask<A: DeserializeOwned>(
         }
         String::from_utf8_lossy(&text).into_owned()
     });
-    let watch = stop.map(|stop| Watch::start(&child, stop));
+    let watch = Watch::start(&child, until, silence);
     let (mut entering, mut answer, mut failed) = (String::new(), None, None);
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {
@@ -130,6 +170,7 @@ pub(crate) fn ask<A: DeserializeOwned>(
             // A plugin's texts may be anything.
             let line = String::from_utf8_lossy(&line);
             let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
+            watch.heard();
             listen(&said);
             match said {
                 Said::Entering(what) => entering = what,
@@ -140,13 +181,14 @@ pub(crate) fn ask<A: DeserializeOwned>(
         }
     }
     // Before `wait`, after which the process id may be somebody else's.
-    drop(watch);
+    let hangs = watch.end();
     let status = child.wait()?;
     let stderr = rest.join().unwrap_or_default();
     match (failed, answer) {
         (Some(failure), _) => Err(failure),
         // Whatever ended it then: the answer was complete.
         (None, Some(answer)) => Ok(serde_json::from_value(answer)?),
+        _ if hangs => Err(hung(silence.unwrap_or(SILENCE), &entering)),
         _ if entering.is_empty() => Err(Failure::unexpected(format!(
             "`ablate {name}` ended with {}: {}",
             ended(status),
@@ -156,35 +198,73 @@ pub(crate) fn ask<A: DeserializeOwned>(
     }
 }
 
-/// Ends a child when a flag is set.
+/// Ends a child in time.
 struct Watch {
-    over: Arc<AtomicBool>,
+    shared: Arc<Watched>,
     thread: Option<JoinHandle<()>>,
 }
 
+struct Watched {
+    over: AtomicBool,
+    hangs: AtomicBool,
+    heard: Mutex<Instant>,
+}
+
 impl Watch {
-    fn start(child: &Child, stop: &'static AtomicBool) -> Self {
-        let (process, over) = (Pid::from_child(child), Arc::new(AtomicBool::new(false)));
-        let ended = over.clone();
+    fn start(child: &Child, until: Until, silence: Option<Duration>) -> Self {
+        let (over, hangs, heard) = (AtomicBool::new(false), AtomicBool::new(false), Instant::now());
+        let shared = Arc::new(Watched { over, hangs, heard: Mutex::new(heard) });
+        let (process, watched) = (Pid::from_child(child), shared.clone());
         let thread = std::thread::spawn(move || {
-            while !ended.load(Ordering::SeqCst) {
-                if stop.load(Ordering::SeqCst) {
+            while !watched.over.load(Ordering::SeqCst) {
+                let signal = match until {
+                    Until::Stopped(stop) => stop.load(Ordering::SeqCst).then_some(Signal::TERM),
+                    Until::Silent => {
+                        silence.filter(|limit| watched.silence() > *limit).map(|_| Signal::KILL)
+                    }
+                };
+                if let Some(signal) = signal {
+                    watched.hangs.store(signal == Signal::KILL, Ordering::SeqCst);
                     // That it has just ended by itself is no error.
-                    let _ = kill_process(process, Signal::TERM);
+                    let _ = kill_process(process, signal);
                     return;
                 }
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::park_timeout(Duration::from_millis(50));
             }
         });
-        Self { over, thread: Some(thread) }
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// The child has said something.
+    fn heard(&self) {
+        *self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether it was ended because it said nothing.
+    fn end(mut self) -> bool {
+        self.join();
+        self.shared.hangs.load(Ordering::SeqCst)
+    }
+
+    fn join(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It only waits and looks.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Watched {
+    fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        // It only sleeps and looks.
-        let _ = self.thread.take().map(JoinHandle::join);
+        self.join();
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn describe(arguments: DescribeArguments) -> Result<u8, Failure> {
         let _ = writeln!(text, "{}", plan.experiment.question);
     }
     for variant in &plan.variants {
-        variant_text(&mut text, variant);
+        variant_text(&mut text, &plan, variant);
     }
     printer::data(&text);
     printer::note(&format!("next: ablate sweep {}", as_typed(&arguments.experiment)));
@@ -50,6 +50,17 @@ fn to_json(plan: &Plan) -> Value {
                     "parameters": variant.checked.parameters_of(&component.path),
                 })).collect::<Vec<_>>(),
                 "contracts": variant.checked.contracts,
+                "artifacts": variant.spec.artifacts.iter().map(|artifact| json!({
+                    "name": artifact.name,
+                    "use": artifact.component.name,
+                    "file": variant.checked.publishes.get(&format!("artifact.{}", artifact.name)),
+                    "splits": artifact.splits,
+                })).collect::<Vec<_>>(),
+                "inputs": variant.inputs.iter().map(|input| json!({
+                    "key": input.key,
+                    "what": plan.describe_input(input),
+                    "made": !variant.at_hand.missing.contains(&input.key),
+                })).collect::<Vec<_>>(),
                 "spec": variant.spec,
             })
         })
@@ -57,15 +68,14 @@ fn to_json(plan: &Plan) -> Value {
     json!({ "experiment": plan.experiment.name, "question": plan.experiment.question, "variants": variants })
 }
 
-fn variant_text(text: &mut String, variant: &PlannedVariant) {
+fn variant_text(text: &mut String, plan: &Plan, variant: &PlannedVariant) {
     let role = if variant.baseline { " (baseline)" } else { "" };
+    let parameters = match variant.checked.total() {
+        Some(total) => format!("{} parameters", grouped(total)),
+        None => "its parameters are counted once what it reads is made".to_owned(),
+    };
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "\n{}{role}: {} parameters",
-        variant.name,
-        grouped(variant.checked.total().unwrap_or(0))
-    );
+    let _ = writeln!(text, "\n{}{role}: {parameters}", variant.name);
     for (key, value) in &variant.set {
         let _ = writeln!(text, "  sets {key} = {value}");
     }
@@ -93,6 +103,28 @@ fn variant_text(text: &mut String, variant: &PlannedVariant) {
                 "", line.tensor, line.dtype
             );
         }
+        for input in variant.inputs.iter().filter(|input| input.component == component.path) {
+            let what = plan.describe_input(input);
+            let there = if variant.at_hand.missing.contains(&input.key) { "" } else { ", made" };
+            let _ = writeln!(text, "  {:<width$}    <= {}: {what}{there}", "", input.name);
+        }
+        if let Some(file) = variant.checked.publishes.get(&component.path) {
+            let of = splits(variant, &component.path);
+            let _ = writeln!(text, "  {:<width$}    => {file}, of {of}", "");
+        }
+    }
+}
+
+/// The splits that an artifact is of, in words.
+fn splits(variant: &PlannedVariant, path: &str) -> String {
+    let name = path.strip_prefix("artifact.").unwrap_or(path);
+    let artifact = variant.spec.artifacts.iter().find(|artifact| artifact.name == name);
+    match artifact.and_then(|artifact| artifact.splits.as_ref()) {
+        Some(splits) => {
+            let splits: Vec<String> = splits.iter().map(|split| format!("`{split}`")).collect();
+            splits.join(", ")
+        }
+        None => "all splits".to_owned(),
     }
 }
 

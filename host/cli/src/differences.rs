@@ -134,6 +134,7 @@ fn spec_keys(spec: &Value) -> BTreeMap<String, Value> {
                 .for_each(|(name, block)| component(&format!("blocks.{name}"), block, &mut keys)),
             "losses" => named("loss", value, &mut keys),
             "metrics" => named("metric", value, &mut keys),
+            "artifacts" => named("artifact", value, &mut keys),
             _ => leaves(key, value, &mut keys),
         }
     }

@@ -4,7 +4,7 @@ use crate::arguments::{ExportArguments, ExportForm, Format};
 use crate::bundle::chosen;
 use crate::failure::Failure;
 use crate::table::quoted;
-use crate::{printer, workplace};
+use crate::{artifacts, printer, workplace};
 use ablate_export::{Form, Selection, Setting, Written, write};
 use ablate_report::spec_keys;
 use ablate_runs::{Run, SweepRecord};
@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn export(arguments: &ExportArguments) -> Result<u8, Failure> {
+    let Some(form) = arguments.form else { return artifacts::export(arguments) };
     let (store, record, mut runs) = chosen(&arguments.what)?;
-    let form = Form::from(arguments.form);
+    let form = Form::from(form);
     let name = match &record {
         Some(record) => record.experiment.replace(['/', ':'], "-"),
         None => store.short(runs[0].id())?,

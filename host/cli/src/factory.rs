@@ -2,42 +2,54 @@
 
 use crate::child::Said;
 use crate::failure::Failure;
+use crate::lineage::{self, Given};
 use crate::located::Located;
 use crate::printer;
 use ablate_abi::v1::{Component, Create, Kind, PluginError, SharedDataset};
 use ablate_config::Spec;
 use ablate_loader::{Library, Loader};
-use ablate_train::{Describe, Factory};
+use ablate_train::{Describe, Factory, GivenArtifact};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Contracts by library, kind, name and config: most variants share most of them.
-pub(crate) type Contracts = HashMap<(String, u32, String, String), Value>;
+/// What libraries have said: most variants share most of it.
+#[derive(Default)]
+pub(crate) struct Answers {
+    /// Contracts by library, kind, name and config.
+    contracts: HashMap<(String, u32, String, String), Value>,
+    /// Descriptions by library.
+    descriptions: HashMap<String, Value>,
+}
 
 /// Makes the components of one variant.
 pub(crate) struct LoadedFactory<'a> {
     loader: &'a Loader,
     components: &'a [Located],
-    contracts: Contracts,
-    /// Slots of components, from the descriptions of their plugins.
-    descriptions: BTreeMap<String, Value>,
+    answers: Answers,
+    given: Vec<Given>,
 }
 
 impl<'a> LoadedFactory<'a> {
     pub(crate) fn new(loader: &'a Loader, components: &'a [Located]) -> Self {
-        Self { loader, components, contracts: Contracts::new(), descriptions: BTreeMap::new() }
+        Self { loader, components, answers: Answers::default(), given: Vec::new() }
     }
 
-    /// With contracts that are known from other variants.
-    pub(crate) fn with_contracts(mut self, contracts: Contracts) -> Self {
-        self.contracts = contracts;
+    /// With what is known from other variants.
+    pub(crate) fn with_answers(mut self, answers: Answers) -> Self {
+        self.answers = answers;
         self
     }
 
-    /// The contracts that were asked for.
-    pub(crate) fn into_contracts(self) -> Contracts {
-        self.contracts
+    /// With the artifacts that the variant's configs name.
+    pub(crate) fn with_given(mut self, given: &[Given]) -> Self {
+        self.given = given.to_vec();
+        self
+    }
+
+    /// What is known now.
+    pub(crate) fn into_answers(self) -> Answers {
+        self.answers
     }
 
     fn located(
@@ -86,7 +98,7 @@ impl Describe for LoadedFactory<'_> {
         let config = config.to_string();
         let located = self.located(kind, name, role)?;
         let key = (located.sha256.clone(), kind.0, name.to_owned(), config);
-        if let Some(contract) = self.contracts.get(&key) {
+        if let Some(contract) = self.answers.contracts.get(&key) {
             return Ok(contract.clone());
         }
         printer::line(&Said::Entering(format!(
@@ -97,7 +109,7 @@ impl Describe for LoadedFactory<'_> {
         let text = self.library(kind, name, role)?.contract(kind, name, &key.3)?;
         let contract: Value = serde_json::from_str(&text)
             .map_err(|error| PluginError::contract(format!("the contract is no JSON: {error}")))?;
-        self.contracts.insert(key, contract.clone());
+        self.answers.contracts.insert(key, contract.clone());
         Ok(contract)
     }
 
@@ -110,11 +122,11 @@ impl Describe for LoadedFactory<'_> {
     ) -> Option<String> {
         let library = self.library(kind, name, role).ok()?;
         let key = library.sha256().to_owned();
-        if !self.descriptions.contains_key(&key) {
+        if !self.answers.descriptions.contains_key(&key) {
             let description = serde_json::from_str(&library.description().ok()?).ok()?;
-            self.descriptions.insert(key.clone(), description);
+            self.answers.descriptions.insert(key.clone(), description);
         }
-        let components = self.descriptions.get(&key)?.get("components")?.as_array()?;
+        let components = self.answers.descriptions.get(&key)?.get("components")?.as_array()?;
         let component = components.iter().find(|component| {
             component["kind"] == kind.name()
                 && component["name"] == name
@@ -134,6 +146,10 @@ impl Factory for LoadedFactory<'_> {
 
     fn image(&mut self, kind: Kind, name: &str, role: Option<&str>) -> u64 {
         self.library(kind, name, role).map_or(0, |library| library.image())
+    }
+
+    fn artifacts(&mut self, path: &str) -> Vec<GivenArtifact> {
+        lineage::of_component(&self.given, path)
     }
 
     fn sha256(&mut self, kind: Kind, name: &str, role: Option<&str>) -> String {

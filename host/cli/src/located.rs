@@ -71,6 +71,10 @@ pub(crate) fn locate(spec: &Spec, catalog: &Catalog) -> Result<Vec<Located>, Fai
     for metric in &spec.metrics {
         walk.component(&format!("metric.{}", metric.name), Kind::Metric, None, &metric.component)?;
     }
+    for artifact in &spec.artifacts {
+        let path = format!("artifact.{}", artifact.name);
+        walk.component(&path, Kind::Metric, None, &artifact.component)?;
+    }
     Ok(walk.found)
 }
 

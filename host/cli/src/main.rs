@@ -3,6 +3,7 @@
 
 mod add_plugin;
 mod arguments;
+mod artifacts;
 mod build_plugin;
 mod bundle;
 mod check;
@@ -22,6 +23,7 @@ mod guide;
 mod identity;
 mod inside;
 mod leftovers;
+mod lineage;
 mod located;
 mod logs;
 mod manifest;
@@ -34,6 +36,7 @@ mod prepare;
 mod printer;
 mod probe;
 mod progress;
+mod ready;
 mod recorded;
 mod reference;
 mod registry;

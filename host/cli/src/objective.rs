@@ -9,13 +9,12 @@ pub(crate) fn metric(spec: &Spec) -> &str {
     objective.map_or("loss", |metric| metric.name.as_str())
 }
 
-/// The split that tables are about: what the spec says, else `test` where there is one.
+/// The split that tables are about: what the spec says, else `test` where there is one, `valid`, `train`.
 pub(crate) fn split<'a>(spec: &'a Spec, finals: &[Measurement]) -> &'a str {
     let has = |split: &str| finals.iter().any(|measurement| measurement.split == split);
     match &spec.report.split {
         Some(split) => split,
-        None if has("test") || !has("valid") => "test",
-        None => "valid",
+        None => ["test", "valid", "train"].into_iter().find(|split| has(split)).unwrap_or("test"),
     }
 }
 

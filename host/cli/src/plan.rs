@@ -3,27 +3,35 @@
 
 use crate::arguments::ExperimentArguments;
 use crate::check::{self, CheckRequest, CheckedVariant, Data, Depth, VariantRequest};
-use crate::child::{self, Said};
+use crate::child::{self, Said, Until};
 use crate::failure::Failure;
 use crate::identity::VariantIdentity;
+use crate::lineage::Input;
+use crate::lineage::needs::{AtHand, at_hand, identity_needs};
+use crate::lineage::producers::{Asking, Producer, Producers};
 use crate::located::{Located, locate, plugin_of};
 use crate::printer;
 use crate::progress::Progress;
 use crate::schemas::CatalogSchemas;
 use crate::sweep::counted;
 use crate::workplace::Workplace;
-use ablate_catalog::{Freshness, Lock, Pin, Unpinned};
+use ablate_catalog::{Catalog, Freshness, Lock, Pin, Unpinned};
 use ablate_config::{Experiment, Layers, Spec, nearest};
-use ablate_runs::{SweepRecord, TrialRecord, VariantRecord};
+use ablate_runs::{Store, SweepRecord, TrialRecord, VariantRecord};
 use ablate_sweep::{Variant, expand, trials};
 use chrono::{SubsecRound, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 /// Where the components of all variants are asked for, they are made of so many; of more the contracts
 /// are proven.
 const MADE_AT_ONCE: usize = 50;
+
+/// With fewer variants a thread takes longer to start than it saves.
+const IDENTITIES_PER_THREAD: usize = 50;
 
 /// An experiment ready to run.
 pub(crate) struct Plan {
@@ -34,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) seeds: Vec<u64>,
     /// Seed by seed, all variants of one seed first.
     pub(crate) trials: Vec<PlannedTrial>,
+    /// What the variants, and each other, are made from.
+    pub(crate) producers: Vec<Producer>,
 }
 
 /// A variant with everything that is known before it runs.
@@ -46,10 +56,14 @@ pub(crate) struct PlannedVariant {
     pub(crate) components: Vec<Located>,
     pub(crate) checked: CheckedVariant,
     pub(crate) identity: VariantIdentity,
+    /// The artifacts that its config names.
+    pub(crate) inputs: Vec<Input>,
+    /// Those of them that were there when it was planned.
+    pub(crate) at_hand: AtHand,
 }
 
 /// A trial with its identity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedTrial {
     pub(crate) variant: usize,
     pub(crate) seed: u64,
@@ -72,9 +86,28 @@ pub(crate) struct Scope<'a> {
 
 /// Everything up to the first step, without running anything.
 pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<Plan, Failure> {
-    let experiment = load(arguments)?;
+    let mut producers = Producers::default();
+    let plan = plan_in(arguments, scope, None, &mut producers)?;
+    let plan = Plan { producers: producers.found, ..plan };
+    let seeds = scope.seed.map_or_else(|| plan.experiment.sweep.seeds.all(), |seed| vec![seed]);
+    plan.check_seeds(&seeds)?;
+    Ok(plan)
+}
+
+/// The same without what it is made from, which is added to `producers`. With a `home`, it is itself what others
+/// are made from: what its files say, whatever was typed and set for the others.
+pub(crate) fn plan_in(
+    arguments: &ExperimentArguments,
+    scope: Scope<'_>,
+    home: Option<&Path>,
+    producers: &mut Producers,
+) -> Result<Plan, Failure> {
+    let experiment = load(arguments, home.is_none())?;
     let near = experiment.folder.clone();
     let mut workplace = Workplace::open(&experiment.plugins, Some(&near))?;
+    if let Some(home) = home {
+        home.clone_into(&mut workplace.home);
+    }
     let mut variants = expand_all(&experiment, &mut workplace)?;
     if let Some(name) = scope.variant {
         variants = choose(variants, name)?;
@@ -93,34 +126,35 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
         located.push(components);
     }
     pin(&experiment.folder, &located, arguments.update_lock)?;
-    let looks = variants.iter().zip(&located).map(|(variant, components)| Look {
+    let (inputs, at_hand) =
+        artifacts(arguments, &experiment, &variants, scope, &workplace, producers)?;
+    let looks = variants.iter().zip(&located).zip(&at_hand);
+    let looks = looks.map(|((variant, components), at_hand)| Look {
         name: &variant.name,
         spec: &variant.spec,
         components,
         data: None,
+        at_hand,
     });
     let many = variants.len() > MADE_AT_ONCE && scope.depth == Depth::Parts;
     let depth = if many { Depth::Contracts } else { scope.depth };
-    let schemas = CatalogSchemas::new(&workplace.catalog);
     // The child takes as long as this.
     let (checked, identities) = std::thread::scope(|scope| {
         let checking = scope.spawn(|| check(&workplace, depth, looks));
-        let identities = variants
-            .iter()
-            .zip(&located)
-            .map(|(variant, components)| VariantIdentity::new(&variant.spec, &schemas, components));
-        let identities: Result<Vec<VariantIdentity>, Failure> = identities.collect();
-        let checked = checking.join();
-        (checked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), identities)
+        let sources = (&workplace.catalog, producers.found.as_slice());
+        let identities = identities(&variants, &located, &inputs, sources);
+        (joined(checking), identities)
     });
     let (checked, identities) = (checked?, identities?);
     let seeds = scope.seed.map_or_else(|| experiment.sweep.seeds.first(), |seed| vec![seed]);
     let trials = trials(&variants, &seeds);
     let mut planned = Vec::with_capacity(variants.len());
-    let found = located.into_iter().zip(checked).zip(identities);
-    for (variant, ((components, checked), identity)) in variants.into_iter().zip(found) {
+    let found =
+        located.into_iter().zip(checked).zip(identities).zip(inputs.into_iter().zip(at_hand));
+    for (variant, found) in variants.into_iter().zip(found) {
+        let (((components, checked), identity), (inputs, at_hand)) = found;
         let spec = variant.spec;
-        let identity = identity.of_data(&checked.fingerprint);
+        let identity = identity.of_data(checked.fingerprint.as_deref());
         let set = variant.set.iter().map(|(key, value)| (key.to_string(), value.to_json()));
         planned.push(PlannedVariant {
             name: variant.name,
@@ -130,6 +164,8 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
             components,
             checked,
             identity,
+            inputs,
+            at_hand,
         });
     }
     let trials = trials
@@ -140,7 +176,63 @@ pub(crate) fn plan(arguments: &ExperimentArguments, scope: Scope<'_>) -> Result<
             identity: planned[trial.variant].identity.of_seed(trial.seed),
         })
         .collect();
-    Ok(Plan { experiment, workplace, variants: planned, seeds, trials })
+    Ok(Plan { experiment, workplace, variants: planned, seeds, trials, producers: Vec::new() })
+}
+
+/// What every variant is made from, and what of it is there.
+fn artifacts(
+    arguments: &ExperimentArguments,
+    experiment: &Experiment,
+    variants: &[Variant],
+    scope: Scope<'_>,
+    workplace: &Workplace,
+    producers: &mut Producers,
+) -> Result<(Vec<Vec<Input>>, Vec<AtHand>), Failure> {
+    let schemas = CatalogSchemas::new(&workplace.catalog);
+    let (home, root) = (workplace.home.as_path(), workplace.root());
+    let asking = Asking { experiment, scope, home, root, arguments };
+    let inputs = variants.iter().map(|variant| producers.inputs(&asking, variant, &schemas));
+    let inputs = inputs.collect::<Result<Vec<_>, Failure>>()?;
+    let has_any = inputs.iter().any(|inputs| !inputs.is_empty());
+    let store = if has_any { Some(Store::open(home)?) } else { None };
+    let seeds = scope.seed.map_or_else(|| experiment.sweep.seeds.all(), |seed| vec![seed]);
+    let found =
+        inputs.iter().map(|inputs| at_hand(inputs, &seeds, &producers.found, store.as_ref()));
+    let found = found.collect();
+    Ok((inputs, found))
+}
+
+/// The identity of each variant, over all cores where there are many.
+fn identities(
+    variants: &[Variant],
+    located: &[Vec<Located>],
+    inputs: &[Vec<Input>],
+    (catalog, producers): (&Catalog, &[Producer]),
+) -> Result<Vec<VariantIdentity>, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = variants.len().div_ceil(cores).max(IDENTITIES_PER_THREAD);
+    std::thread::scope(|scope| {
+        let shares = variants.chunks(share).zip(located.chunks(share)).zip(inputs.chunks(share));
+        let threads = shares.map(|((variants, located), inputs)| {
+            scope.spawn(move || {
+                let schemas = CatalogSchemas::new(catalog);
+                let each = variants.iter().zip(located).zip(inputs);
+                each.map(|((variant, components), inputs)| {
+                    let needs = identity_needs(inputs, producers);
+                    VariantIdentity::new(&variant.spec, &schemas, components, needs)
+                })
+                .collect::<Result<Vec<_>, _>>()
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        let shares: Result<Vec<_>, _> = threads.into_iter().map(joined).collect();
+        Ok(shares?.into_iter().flatten().collect())
+    })
+}
+
+/// What a thread gave; its panic goes on here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Refuses libraries that are not those of the lock beside the experiment, or pins them.
@@ -164,11 +256,14 @@ fn pin(folder: &Path, located: &[Vec<Located>], update: bool) -> Result<(), Fail
     Ok(())
 }
 
-/// The experiment with what was typed and what the environment says put over it.
-fn load(arguments: &ExperimentArguments) -> Result<Experiment, Failure> {
+/// The experiment with what was typed and what the environment says put over it; unless it is the one that was
+/// typed, only what says where plugins are.
+fn load(arguments: &ExperimentArguments, is_typed: bool) -> Result<Experiment, Failure> {
     let mut overrides = arguments.overrides.clone();
     overrides.extend(arguments.device.as_ref().map(|device| format!("device={device}")));
-    let layers = Layers { overrides, environment: std::env::vars().collect() };
+    let counts = |name: &str| is_typed || name.starts_with("ABLATE_SET__plugins__");
+    let environment = std::env::vars().filter(|(name, _)| counts(name)).collect();
+    let layers = Layers { overrides, environment };
     Ok(ablate_config::load(&arguments.experiment, &layers)?)
 }
 
@@ -235,6 +330,7 @@ struct Look<'a> {
     components: &'a [Located],
     /// What is known of its data.
     data: Option<Data>,
+    at_hand: &'a AtHand,
 }
 
 /// What one child process finds out about variants.
@@ -266,17 +362,19 @@ fn check<'a>(
             spec: look.spec.clone(),
             components: indices,
             data: look.data,
+            at_hand: look.at_hand.clone(),
         });
     }
     let (home, several) = (workplace.home.clone(), shared.len() > 1);
     let request = CheckRequest { home, depth, several, components, variants: requests };
     // A fingerprint may need a look at all of the data.
     let progress = Progress::new();
-    let checked: Result<Vec<CheckedVariant>, _> = child::ask("__check", &request, None, |said| {
-        if let Said::Progress { task, done, total } = said {
-            progress.preparing(task, *done, *total);
-        }
-    });
+    let checked: Result<Vec<CheckedVariant>, _> =
+        child::ask("__check", &request, Until::Silent, |said| {
+            if let Said::Progress { task, done, total } = said {
+                progress.preparing(task, *done, *total);
+            }
+        });
     progress.close();
     let checked = checked.map_err(|mut failure| {
         let plugin = plugin_of(&failure.message, &request.components);
@@ -293,13 +391,19 @@ impl Plan {
             return Ok(());
         }
         let looks = chosen.iter().map(|&index| {
-            let PlannedVariant { name, spec, components, checked, .. } = &self.variants[index];
-            let data = Some((checked.fingerprint.clone(), checked.sources.clone()));
-            Look { name, spec, components, data }
+            let variant = self.variant(index);
+            let PlannedVariant { name, spec, components, checked, at_hand, .. } = variant;
+            let fingerprint = checked.fingerprint.clone();
+            let data = fingerprint.map(|fingerprint| (fingerprint, checked.sources.clone()));
+            Look { name, spec, components, data, at_hand }
         });
         let checked = check(&self.workplace, depth, looks)?;
+        let own = self.variants.len();
         for (index, checked) in chosen.into_iter().zip(checked) {
-            self.variants[index].checked = checked;
+            match index.checked_sub(own) {
+                None => self.variants[index].checked = checked,
+                Some(producer) => self.producers[producer].variant.checked = checked,
+            }
         }
         Ok(())
     }
@@ -356,6 +460,15 @@ impl Plan {
     /// Threads of one trial.
     pub(crate) fn threads(&self) -> usize {
         self.variants.iter().filter_map(|variant| variant.spec.threads).max().unwrap_or(1)
+    }
+
+    /// Threads of the trials of a variant, which may be of another experiment.
+    pub(crate) fn threads_of(&self, variant: usize) -> usize {
+        if self.is_own(variant) {
+            self.threads()
+        } else {
+            self.variant(variant).spec.threads.unwrap_or(1)
+        }
     }
 
     /// The name of the variant that the others are compared with.

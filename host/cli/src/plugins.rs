@@ -196,6 +196,9 @@ fn component_text(plugin: &Plugin, component: &ComponentDescription) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {key} ({default}): {doc}");
     }
+    if let Some(file) = &component.publishes {
+        let _ = writeln!(text, "    publishes {file}: under `[artifact.NAME]`");
+    }
     for slot in &component.slots {
         let named = |block: &Option<Value>| {
             block.as_ref()?.get("use")?.as_str().map(|name| format!("`{name}`"))

@@ -1,13 +1,14 @@
 //! What a finished run wrote down, as far as it takes to run it again, and the libraries that it used.
 
 use crate::failure::Failure;
+use crate::lineage::{self, Given};
 use crate::located::Located;
 use crate::manifest;
 use crate::reference::Meant;
 use crate::workplace::Workplace;
 use ablate_catalog::{Catalog, Store, file_sha256};
 use ablate_config::{Layers, Spec, load};
-use ablate_runs::{Measurement, Status};
+use ablate_runs::{Artifact, Measurement, Status};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,10 @@ pub(crate) struct Recorded {
     pub(crate) measurements: Vec<Measurement>,
     /// What tables are made of.
     pub(crate) finals: Vec<Measurement>,
+    /// What it left.
+    pub(crate) artifacts: Vec<Artifact>,
+    /// What it was made from.
+    pub(crate) given: Vec<Given>,
 }
 
 impl Recorded {
@@ -64,8 +69,20 @@ impl Recorded {
         if measurements.is_empty() {
             return Err(unfinished("has no measurements".to_owned()));
         }
-        let finals = result.map(|result| result.outcome.finals).unwrap_or_default();
-        Ok(Self { short, spec, manifest, components, threads, measurements, finals })
+        let outcome = result.map(|result| result.outcome).unwrap_or_default();
+        let (finals, artifacts) = (outcome.finals, outcome.artifacts);
+        let given = lineage::inputs_in(&manifest, &meant.store);
+        Ok(Self {
+            short,
+            spec,
+            manifest,
+            components,
+            threads,
+            measurements,
+            finals,
+            artifacts,
+            given,
+        })
     }
 
     /// The file of the experiment.

@@ -171,6 +171,9 @@ impl Driver for Replay {
                     let text = format!("epoch {epoch}/{epochs}  loss {loss:.4}");
                     self.screen.show(step, steps, &text);
                 }
+                Ok(Said::Publishing { split, batch, batches }) => {
+                    self.screen.show(batch, batches, &format!("artifacts: split {split}"));
+                }
                 Ok(Said::Log { level, message }) if level <= 2 => self.screen.note(&message),
                 _ => {}
             },

@@ -1,11 +1,14 @@
 //! `ablate reproduce`: runs a finished run again from what it wrote down, and compares.
 
 use crate::arguments::{Format, ReproduceArguments};
+use crate::artifacts::{self, ComparedArtifact};
 use crate::check::{CheckRequest, CheckedVariant, Depth, VariantRequest};
-use crate::child;
+use crate::child::{self, Until};
 use crate::differences::{self, Row};
 use crate::failure::Failure;
 use crate::identity::VariantIdentity;
+use crate::lineage;
+use crate::lineage::needs::AtHand;
 use crate::located::{Located, locate};
 use crate::probe::ChildProbe;
 use crate::recorded::{Library, Recorded};
@@ -36,6 +39,9 @@ fn execute(arguments: &ReproduceArguments) -> Result<u8, Failure> {
     let meant = reference::find(&arguments.run)?;
     let recorded = Recorded::read(&meant)?;
     let (used, libraries) = choose(&meant, &recorded, arguments.current)?;
+    for given in &recorded.given {
+        given.verify(&recorded.short)?;
+    }
     printer::note(&format!("reproducing run {}: {}", recorded.short, meant.trial()));
     let mut warnings = warn_of_libraries(&recorded, &libraries, arguments.current);
     let known = warnings.len();
@@ -49,7 +55,13 @@ fn execute(arguments: &ReproduceArguments) -> Result<u8, Failure> {
     let subjects = subjects.iter().filter(|subject| !subject.starts_with("the library of"));
     warnings.extend(subjects.map(|subject| changed(subject, &changes)));
     if !changes.iter().any(|change| change.matters) {
-        warnings.extend(check_identity(home, &meant, &recorded, &used, &checked.fingerprint));
+        warnings.extend(check_identity(
+            home,
+            &meant,
+            &recorded,
+            &used,
+            checked.fingerprint.as_deref(),
+        ));
     }
     if manifest::cores() < recorded.threads {
         let (threads, cores) = (recorded.threads, manifest::cores());
@@ -166,9 +178,10 @@ fn look_at_data(
             spec: recorded.spec.clone(),
             components: (0..used.len()).collect(),
             data: None,
+            at_hand: AtHand { given: recorded.given.clone(), ..AtHand::default() },
         }],
     };
-    let mut checked: Vec<CheckedVariant> = child::ask("__check", &request, None, |_| {})?;
+    let mut checked: Vec<CheckedVariant> = child::ask("__check", &request, Until::Silent, |_| {})?;
     checked.pop().ok_or_else(|| Failure::unexpected("the data was looked at without an answer"))
 }
 
@@ -187,6 +200,9 @@ fn present(
     now["dataset"] = json!({ "fingerprint": checked.fingerprint, "sources": checked.sources });
     now["threads"] = json!(recorded.threads);
     now["device"] = json!(recorded.spec.device);
+    if !recorded.given.is_empty() {
+        now[lineage::INPUTS] = json!(recorded.given);
+    }
     now["reproduces"] = json!(meant.run.id());
     now
 }
@@ -198,7 +214,7 @@ fn check_identity(
     meant: &Meant,
     recorded: &Recorded,
     used: &[Located],
-    fingerprint: &str,
+    fingerprint: Option<&str>,
 ) -> Option<String> {
     let mut folders: Vec<PathBuf> = used.iter().map(|located| located.library.clone()).collect();
     folders.sort();
@@ -206,7 +222,8 @@ fn check_identity(
     let options = CatalogOptions { home: home.to_owned(), workspace: None, folders };
     let catalog = Catalog::open(options, &ChildProbe).ok()?;
     let schemas = CatalogSchemas::new(&catalog);
-    let found = match VariantIdentity::new(&recorded.spec, &schemas, used) {
+    let needs = lineage::recorded_needs(&recorded.given);
+    let found = match VariantIdentity::new(&recorded.spec, &schemas, used, needs) {
         Ok(identity) => identity.of_data(fingerprint).of_seed(meant.run.seed()),
         Err(failure) => return Some(failure.message),
     };
@@ -233,6 +250,7 @@ fn trial_file(
         threads: recorded.threads,
         spec: recorded.spec.clone(),
         components: used,
+        given: recorded.given.clone(),
         manifest,
         pause_at_epoch: None,
     }
@@ -242,11 +260,13 @@ fn trial_file(
 struct Compared {
     measurements: StreamComparison,
     finals: StreamComparison,
+    artifacts: Vec<ComparedArtifact>,
 }
 
 impl Compared {
     fn new(recorded: &Recorded, run: &Run, tolerance: Option<f64>) -> Result<Self, Failure> {
-        let finals = run.result()?.map(|result| result.outcome.finals).unwrap_or_default();
+        let outcome = run.result()?.map(|result| result.outcome).unwrap_or_default();
+        let finals = outcome.finals;
         let measurements = run.measurements()?;
         let compare = |left: &[Measurement], right: &[Measurement]| {
             StreamComparison::new(&points(left), &points(right), tolerance)
@@ -254,11 +274,14 @@ impl Compared {
         Ok(Self {
             measurements: compare(&recorded.measurements, &measurements),
             finals: compare(&recorded.finals, &finals),
+            artifacts: artifacts::compare(&recorded.artifacts, &outcome.artifacts),
         })
     }
 
     fn agreement(&self) -> Agreement {
-        self.measurements.agreement.max(self.finals.agreement)
+        let values = self.measurements.agreement.max(self.finals.agreement);
+        let files = self.artifacts.iter().all(|artifact| artifact.equal);
+        if files { values } else { Agreement::Different }
     }
 
     /// The first difference that keeps the two from agreeing; the last values come last.
@@ -365,6 +388,7 @@ impl Report<'_> {
             "first": self.compared.first(),
             "measurements": self.compared.measurements,
             "finals": self.compared.finals,
+            "artifacts": self.compared.artifacts,
             "libraries": self.libraries,
             "changes": self.changes,
             "warnings": self.warnings,
@@ -374,11 +398,12 @@ impl Report<'_> {
     }
 
     fn text(&self) -> String {
-        let Compared { measurements, finals } = &self.compared;
+        let Compared { measurements, finals, artifacts } = &self.compared;
         let (all, last) = (measurements.points, finals.points);
         let mut text = match self.compared.agreement() {
             Agreement::Equal => {
-                format!("equal: all {all} measurements and {last} final values, bit for bit\n")
+                let counted = artifacts::counted(all, last, artifacts);
+                format!("equal: all {counted}, bit for bit\n")
             }
             Agreement::WithinTolerance => {
                 let tolerance = self.tolerance.unwrap_or_default();
@@ -394,7 +419,7 @@ impl Report<'_> {
                     value(first.left),
                     value(first.right)
                 ),
-                None => "different\n".to_owned(),
+                None => "different: not all that the run left is the same\n".to_owned(),
             },
         };
         for (comparison, noun) in [(measurements, "measurements"), (finals, "final values")] {
@@ -403,6 +428,9 @@ impl Report<'_> {
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "  {extent}");
             }
+        }
+        for artifact in artifacts.iter().filter(|artifact| !artifact.equal) {
+            let _ = writeln!(text, "  {}", artifact.text());
         }
         for subject in differences::subjects(&self.changes) {
             let _ = writeln!(text, "  {}", changed(&subject, &self.changes));

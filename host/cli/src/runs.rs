@@ -2,7 +2,8 @@
 
 use crate::arguments::{Format, RunStatus, RunsArguments, ShowArguments};
 use crate::failure::Failure;
-use crate::{printer, reference, workplace};
+use crate::reference::Meant;
+use crate::{artifacts, lineage, printer, reference, workplace};
 use ablate_runs::{
     AttemptOutcome, AttemptRecord, AttemptState, Filter, Lease, Mark, Measurement, Run, RunSummary,
     Status, Store,
@@ -20,7 +21,8 @@ pub(crate) fn list(arguments: &RunsArguments) -> Result<u8, Failure> {
     let runs = select(&store, arguments)?;
     warn_of_unreadable(&store)?;
     if arguments.format == Format::Json {
-        printer::json(&json!({ "runs": runs }))?;
+        let runs = runs.iter().map(|run| with_artifacts(&store, run));
+        printer::json(&json!({ "runs": runs.collect::<Result<Vec<_>, _>>()? }))?;
         return Ok(0);
     }
     let Some(newest) = runs.first() else { return none(&store, arguments) };
@@ -30,6 +32,16 @@ pub(crate) fn list(arguments: &RunsArguments) -> Result<u8, Failure> {
     }
     printer::note(&format!("next: ablate show {}", newest.short));
     Ok(0)
+}
+
+/// A run with the names of what it left, which stand in its result only.
+fn with_artifacts(store: &Store, summary: &RunSummary) -> Result<Value, Failure> {
+    let mut json = serde_json::to_value(summary)?;
+    // One that cannot be read, or was removed meanwhile, is told of elsewhere.
+    let run = store.run(&summary.id).ok().filter(|_| summary.status == Status::Done);
+    let artifacts = run.and_then(|run| artifacts::of(&run).ok()).unwrap_or_default();
+    json["artifacts"] = artifacts.into_iter().map(|artifact| artifact.name).collect();
+    Ok(json)
 }
 
 fn experiment(arguments: &RunsArguments) -> Option<&String> {
@@ -185,9 +197,12 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<u8, Failure> {
         printer::json(&to_json(&found.run, &summary)?)?;
         return Ok(0);
     }
-    printer::data(&text(&found.run, &summary, Utc::now())?);
+    printer::data(&text(&found, &summary, Utc::now())?);
     printer::note(&format!("files: {}", found.run.folder().display()));
-    if !found.run.attempts()?.is_empty() {
+    if let Some(artifact) = artifacts::of(&found.run)?.first() {
+        let name = crate::table::quoted(&artifact.name);
+        printer::note(&format!("next: ablate export {} --artifact {name}", summary.short));
+    } else if !found.run.attempts()?.is_empty() {
         printer::note(&format!("next: ablate logs {}", summary.short));
     }
     Ok(0)
@@ -211,11 +226,16 @@ fn to_json(run: &Run, summary: &RunSummary) -> Result<Value, Failure> {
         "spec": run.spec()?,
         "manifest": run.manifest()?,
         "measurements": run.measurements()?,
+        "artifacts": result.as_ref().map_or(&[][..], |result| &result.outcome.artifacts),
         "result": result,
     }))
 }
 
-fn text(run: &Run, summary: &RunSummary, now: DateTime<Utc>) -> Result<String, Failure> {
+fn text(
+    Meant { run, store }: &Meant,
+    summary: &RunSummary,
+    now: DateTime<Utc>,
+) -> Result<String, Failure> {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "run        {}", run.id());
@@ -249,7 +269,14 @@ fn text(run: &Run, summary: &RunSummary, now: DateTime<Utc>) -> Result<String, F
     for value in run.result()?.iter().flat_map(|result| &result.outcome.finals) {
         let _ = writeln!(text, "  {}", measurement(value));
     }
+    let artifacts = artifacts::of(run)?;
+    for artifact in &artifacts {
+        let _ = writeln!(text, "artifact   {}", artifacts::line(artifact, &artifacts));
+    }
     let manifest = run.manifest()?;
+    for line in lineage::lines(&manifest, store) {
+        let _ = writeln!(text, "made from  {line}");
+    }
     for plugin in manifest.get("plugins").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| plugin.get(name).and_then(Value::as_str).unwrap_or_default();
         let sha256 = field("sha256");

@@ -35,6 +35,17 @@ impl<'a> CatalogSchemas<'a> {
 }
 
 impl Schemas for CatalogSchemas<'_> {
+    fn publishing(&self) -> Vec<String> {
+        let components =
+            self.catalog.plugins().iter().flat_map(|plugin| &plugin.description.components);
+        let publishing =
+            components.filter(|one| one.kind == Kind::Metric && one.publishes.is_some());
+        let mut names: Vec<String> = publishing.map(|one| one.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn component(
         &self,
         kind: &str,
@@ -102,5 +113,6 @@ fn schema(component: &ComponentDescription) -> ComponentSchema {
         schema: component.schema.clone(),
         defaults: component.defaults.clone(),
         slots: slots.collect(),
+        publishes: component.publishes.clone(),
     }
 }

@@ -100,6 +100,13 @@ pub(crate) enum TrialEvent<'a> {
         steps: u64,
         loss: f64,
     },
+    /// It computes what its artifacts are made of.
+    Publishing {
+        job: usize,
+        split: &'a str,
+        batch: u64,
+        batches: u64,
+    },
     Measured {
         job: usize,
         metric: &'a str,

@@ -5,6 +5,8 @@ use crate::child::{self, Said};
 use crate::failure::Failure;
 use crate::guide::{Guide, Pruned, Standing, Step};
 use crate::inside;
+use crate::lineage;
+use crate::lineage::needs::Needed;
 use crate::located::plugin_of;
 use crate::plan::{Plan, PlannedTrial};
 use crate::prepare;
@@ -14,7 +16,7 @@ use ablate_config::FailureClass;
 use ablate_runs::{AttemptEnd, Measurement, RunId, RunSummary, Status, Store};
 use ablate_sweep::{Driver, Ending, Event, Exit, Job, Limit, Limits, Next, classify};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +32,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Report {
     /// Trials that failed for good.
     pub(crate) failed: usize,
+    /// Trials that were not run because of those.
+    pub(crate) blocked: usize,
+    /// Their identities, and why nothing can be made from them.
+    pub(crate) lost: BTreeMap<String, String>,
     /// Whether it was stopped before the end.
     pub(crate) stopped: bool,
 }
@@ -48,6 +54,8 @@ pub(crate) struct Session<'a> {
     surroundings: Value,
     prepared: Vec<prepare::Report>,
     waiting: VecDeque<Work>,
+    /// The identities of all that wait or run.
+    queued: BTreeSet<String>,
     running: BTreeMap<usize, Running>,
     started_jobs: usize,
     report: Report,
@@ -61,6 +69,8 @@ pub(crate) struct Session<'a> {
 struct Work {
     trial: PlannedTrial,
     pause_at_epoch: Option<u64>,
+    /// The identities of the trials that it is made from.
+    needs: Vec<String>,
     /// Failed attempts of this call, by class.
     failures: BTreeMap<FailureClass, u32>,
     not_before: Option<Instant>,
@@ -68,7 +78,8 @@ struct Work {
 
 impl Work {
     fn new(trial: PlannedTrial, pause_at_epoch: Option<u64>) -> Self {
-        Self { trial, pause_at_epoch, failures: BTreeMap::new(), not_before: None }
+        let (needs, failures) = (Vec::new(), BTreeMap::new());
+        Self { trial, pause_at_epoch, needs, failures, not_before: None }
     }
 
     fn key(&self) -> (usize, u64) {
@@ -97,29 +108,58 @@ impl<'a> Session<'a> {
         screen: &'a Screen,
         stop: &'a AtomicBool,
         guide: Guide<'a>,
-        pending: &[usize],
     ) -> Self {
-        let pending = if guide.runs_all() { pending } else { &[] };
-        let waiting: VecDeque<Work> =
-            pending.iter().map(|index| Work::new(plan.trials[*index].clone(), None)).collect();
-        let open = waiting.iter().map(Work::key).collect();
         Self {
             guide,
             ask_guide: true,
-            standing: Standing { open, ..Standing::default() },
+            standing: Standing::default(),
             plan,
             store,
             screen,
             stop,
             surroundings: Value::Null,
             prepared: Vec::new(),
-            waiting,
+            waiting: VecDeque::new(),
+            queued: BTreeSet::new(),
             running: BTreeMap::new(),
             started_jobs: 0,
             report: Report::default(),
             error: None,
             began: chrono::Utc::now(),
         }
+    }
+
+    /// With trials to run, after those that they are made from. Nothing is made from what is `lost`.
+    pub(crate) fn with_trials(
+        mut self,
+        trials: &[PlannedTrial],
+        lost: BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        self.report.lost = lost;
+        for trial in trials {
+            self.queue(Work::new(trial.clone(), None))?;
+        }
+        Ok(self)
+    }
+
+    /// Puts a trial in the queue, behind those that it is made from.
+    fn queue(&mut self, mut work: Work) -> Result<(), Failure> {
+        let plan = self.plan;
+        if !self.queued.insert(work.trial.identity.clone()) {
+            return Ok(());
+        }
+        for Needed { trial: need, .. } in plan.needs(&work.trial) {
+            if lineage::done(self.store, &need.identity)?.is_some() {
+                continue;
+            }
+            work.needs.push(need.identity.clone());
+            if !self.report.lost.contains_key(&need.identity) {
+                self.queue(Work::new(need, None))?;
+            }
+        }
+        self.standing.open.insert(work.key());
+        self.waiting.push_back(work);
+        Ok(())
     }
 
     /// With what every manifest says, and what datasets said about their preparation.
@@ -147,7 +187,27 @@ impl<'a> Session<'a> {
     }
 
     fn label(&self, trial: &PlannedTrial) -> String {
-        format!("{} seed {}", self.plan.variants[trial.variant].name, trial.seed)
+        self.plan.label(trial)
+    }
+
+    /// Whether what a trial is made from is on its way.
+    fn waits_for_others(&self, work: &Work) -> bool {
+        work.needs.iter().any(|identity| self.queued.contains(identity))
+    }
+
+    /// Takes a trial out of the queue whose artifacts nobody can make.
+    fn give_up(&mut self, work: &Work, why: &str) {
+        let label = self.label(&work.trial);
+        self.screen.note(&format!("not run {label}: it is made from {why}"));
+        self.settle(work);
+        self.standing.failed.insert(work.key());
+        self.lose(work, format!("{label}, which was not run"));
+        self.report.blocked += 1;
+    }
+
+    /// Nothing can be made from a trial.
+    fn lose(&mut self, work: &Work, why: String) {
+        self.report.lost.insert(work.trial.identity.clone(), why);
     }
 
     /// The next trial that this process may run now.
@@ -155,6 +215,15 @@ impl<'a> Session<'a> {
         for _ in 0..self.waiting.len() {
             let Some(mut work) = self.waiting.pop_front() else { break };
             if work.not_before.is_some_and(|at| at > Instant::now()) {
+                self.waiting.push_back(work);
+                continue;
+            }
+            let lost = work.needs.iter().find_map(|identity| self.report.lost.get(identity));
+            if let Some(why) = lost.cloned() {
+                self.give_up(&work, &why);
+                continue;
+            }
+            if self.waits_for_others(&work) {
                 self.waiting.push_back(work);
                 continue;
             }
@@ -173,11 +242,13 @@ impl<'a> Session<'a> {
                 Some(run)
                     if run.status == Status::Failed
                         && work.failures.is_empty()
-                        && self.is_given_up(&run)? =>
+                        && self.is_given_up(&work, &run)? =>
                 {
                     self.settle(&work);
                     self.standing.failed.insert(work.key());
                     self.report.failed += 1;
+                    let label = self.label(&work.trial);
+                    self.lose(&work, format!("{label}, which failed in another process"));
                     self.screen.note(&format!(
                         "failed  {} in another process; ablate show {}",
                         self.label(&work.trial),
@@ -191,10 +262,10 @@ impl<'a> Session<'a> {
     }
 
     /// Whether a trial that failed in another process was tried as often as it may be.
-    fn is_given_up(&self, run: &RunSummary) -> Result<bool, Failure> {
+    fn is_given_up(&self, work: &Work, run: &RunSummary) -> Result<bool, Failure> {
+        let sweep = &self.plan.experiment_of(work.trial.variant).sweep;
         let class = run.kind.as_deref().and_then(|kind| kind.parse().ok());
-        let allowed =
-            self.plan.experiment.sweep.retry.retries(class.unwrap_or(FailureClass::Other));
+        let allowed = sweep.retry.retries(class.unwrap_or(FailureClass::Other));
         let attempts = self.store.run(&run.id)?.attempts()?;
         let tried = attempts.iter().filter(|attempt| attempt.started >= self.began).count();
         Ok(tried > allowed as usize)
@@ -203,6 +274,7 @@ impl<'a> Session<'a> {
     /// Nothing more is to be done for a trial, for now.
     fn settle(&mut self, work: &Work) {
         self.standing.open.remove(&work.key());
+        self.queued.remove(&work.trial.identity);
         self.ask_guide = true;
     }
 
@@ -221,10 +293,7 @@ impl<'a> Session<'a> {
         }
         let before = self.waiting.len();
         for Step { trial, pause_at_epoch } in round.steps {
-            let work = Work::new(trial, pause_at_epoch);
-            if self.standing.open.insert(work.key()) {
-                self.waiting.push_back(work);
-            }
+            self.queue(Work::new(trial, pause_at_epoch))?;
         }
         Ok(self.waiting.len() > before)
     }
@@ -232,7 +301,7 @@ impl<'a> Session<'a> {
     fn done_elsewhere(&self, work: &Work, run: &RunId) -> Result<(), Failure> {
         let result = self.store.run(run)?.result()?;
         let finals = result.map(|result| result.outcome.finals).unwrap_or_default();
-        let variant = &self.plan.variants[work.trial.variant];
+        let variant = self.plan.variant(work.trial.variant);
         let value = crate::objective::value(&variant.spec, &finals);
         let (variant, seed) = (work.trial.variant, work.trial.seed);
         self.screen.trial(TrialEvent::ElsewhereDone { variant, seed, value });
@@ -244,7 +313,8 @@ impl<'a> Session<'a> {
         let command = child::command(&["__trial".as_ref(), file.as_os_str()])?;
         let stderr = file.with_extension("stderr");
         let label = self.label(&work.trial);
-        let sweep = &self.plan.experiment.sweep;
+        let running_variant = work.trial.variant;
+        let sweep = &self.plan.experiment_of(running_variant).sweep;
         let limits = Limits {
             time: sweep.trial_timeout,
             silence: sweep.stall_timeout,
@@ -269,9 +339,26 @@ impl<'a> Session<'a> {
     fn write(&self, work: &Work) -> Result<PathBuf, Failure> {
         let Work { trial, pause_at_epoch, .. } = work;
         let home = &self.plan.workplace.home;
-        let variant = &self.plan.variants[trial.variant];
-        let report = self.prepared.iter().find(|(dataset, _)| *dataset == variant.spec.dataset);
+        let variant = self.plan.variant(trial.variant);
+        let experiment = self.plan.experiment_of(trial.variant);
+        let threads = self.plan.threads_of(trial.variant);
+        let given = self.plan.given(self.store, trial)?;
+        let data = prepare::data(&given);
+        let report = self
+            .prepared
+            .iter()
+            .find(|(dataset, ..)| *dataset == (variant.spec.dataset.clone(), data.clone()));
         let mut manifest = self.surroundings.clone();
+        if !self.plan.is_own(trial.variant) {
+            // As if its own experiment had been swept.
+            let file = std::path::absolute(&experiment.file).unwrap_or(experiment.file.clone());
+            manifest["experiment_file"] = json!(file);
+            manifest["overrides"] = json!(["sweep", file]);
+            manifest["for"] = json!(self.plan.experiment.name);
+        }
+        if !given.is_empty() {
+            manifest[lineage::INPUTS] = serde_json::to_value(&given)?;
+        }
         manifest["plugins"] = crate::manifest::plugins(&variant.components);
         manifest["components"] = serde_json::to_value(&variant.components)?;
         manifest["dataset"] = json!({
@@ -280,17 +367,18 @@ impl<'a> Session<'a> {
             "prepared": report.map(|(_, report)| report),
         });
         manifest["parameters"] = json!(variant.checked.total());
-        manifest["threads"] = json!(self.plan.threads());
+        manifest["threads"] = json!(threads);
         manifest["device"] = json!(variant.spec.device);
         let content = TrialFile {
             home: home.clone(),
-            experiment: self.plan.experiment.name.clone(),
+            experiment: experiment.name.clone(),
             variant: variant.name.clone(),
             seed: trial.seed,
             identity: trial.identity.clone(),
-            threads: self.plan.threads(),
+            threads,
             spec: variant.spec.clone(),
             components: variant.components.clone(),
+            given,
             manifest,
             pause_at_epoch: *pause_at_epoch,
         };
@@ -317,12 +405,17 @@ impl<'a> Session<'a> {
             Said::Step { epoch, epochs, step, steps, loss } => {
                 self.screen.trial(TrialEvent::Step { job, epoch, epochs, step, steps, loss });
             }
+            Said::Publishing { split, batch, batches } => {
+                let split = split.as_str();
+                self.screen.trial(TrialEvent::Publishing { job, split, batch, batches });
+            }
             Said::Measured { metric, split, value } => {
                 let (metric, split) = (metric.as_str(), split.as_str());
                 self.screen.trial(TrialEvent::Measured { job, metric, split, value });
             }
             Said::Final { objective } => {
-                if let Some(found) = &objective {
+                let found = objective.as_ref().filter(|_| self.plan.is_own(trial.variant));
+                if let Some(found) = found {
                     self.screen.objective(Objective {
                         metric: found.metric.clone(),
                         split: found.split.clone(),
@@ -332,8 +425,7 @@ impl<'a> Session<'a> {
                 running.objective = objective;
             }
             Said::Log { level, message } if level <= 2 => {
-                let label =
-                    format!("{} seed {}", self.plan.variants[trial.variant].name, trial.seed);
+                let label = self.plan.label(trial);
                 self.screen.log(&label, &message);
             }
             Said::Progress { .. } | Said::Log { .. } | Said::Answer(_) | Said::Failed(_) => {}
@@ -360,7 +452,8 @@ impl<'a> Session<'a> {
                 let found = running.objective.as_ref();
                 let text = found
                     .map_or(String::new(), |m| format!("{} {} {:.4}", m.split, m.metric, m.value));
-                let (value, text) = (found.map(|found| found.value), text.as_str());
+                let own = found.filter(|_| self.plan.is_own(running.work.trial.variant));
+                let (value, text) = (own.map(|found| found.value), text.as_str());
                 self.screen.trial(TrialEvent::Done { job, value, text, wall, run });
             }
             Exit::Code(ELSEWHERE) => {
@@ -408,7 +501,7 @@ impl<'a> Session<'a> {
         let failure = if let Some((_, failure)) = running.failure.take() {
             failure
         } else {
-            let components = &self.plan.variants[running.work.trial.variant].components;
+            let components = &self.plan.variant(running.work.trial.variant).components;
             let mut failure = crash(&running.place(), exit, limit, &stderr);
             failure.hints.extend(plugin_of(&failure.message, components));
             failure
@@ -421,7 +514,8 @@ impl<'a> Session<'a> {
         }
         let failed = running.work.failures.entry(class).or_insert(0);
         *failed += 1;
-        let allowed = self.plan.experiment.sweep.retry.retries(class);
+        let sweep = &self.plan.experiment_of(running.work.trial.variant).sweep;
+        let allowed = sweep.retry.retries(class);
         let retry = (*failed <= allowed).then_some((*failed + 1, allowed + 1));
         let short = stored.as_ref().and_then(|run| self.store.short(run.id()).ok());
         let attempt = stored.as_ref().and_then(|run| run.attempt(running.attempt).ok());
@@ -442,6 +536,9 @@ impl<'a> Session<'a> {
             self.settle(&running.work);
             self.standing.failed.insert(running.work.key());
             self.report.failed += 1;
+            let label = self.label(&running.work.trial);
+            let why = short.map_or(String::new(), |run| format!("; ablate show {run}"));
+            self.lose(&running.work, format!("{label}, which failed{why}"));
         }
     }
 

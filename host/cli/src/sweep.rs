@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::guide::Guide;
 use crate::plan::{Plan, PlannedTrial, PlannedVariant, Scope, plan};
 use crate::progress::Progress;
+use crate::ready::{self, Ready};
 use crate::runs::measurement;
 use crate::screen::{Objective, Overview, Screen, VariantOverview};
 use crate::session::{Report, Session};
@@ -16,6 +17,7 @@ use crate::{edited, leftovers, manifest, objective, prepare, printer, table};
 use ablate_config::Seeds;
 use ablate_runs::{Status, Store, SweepRecord};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,29 +27,59 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub(crate) fn sweep(arguments: SweepArguments) -> Result<u8, Failure> {
     let depth = if arguments.dry_run { Depth::Parts } else { Depth::Data };
     let scope = Scope { store: !arguments.dry_run, depth, ..Scope::default() };
-    let mut plan = plan(&arguments.experiment, scope)?;
-    let store = Store::open(&plan.workplace.home)?;
-    let pending = pending(&plan, &store)?;
-    let jobs = jobs(arguments.jobs, plan.threads());
+    let wanted = arguments.jobs;
     if arguments.dry_run {
-        return dry_run(&plan, &store, &pending, jobs, &arguments);
+        let plan = plan(&arguments.experiment, scope)?;
+        let store = Store::open(&plan.workplace.home)?;
+        let pending = pending(&plan, &store)?;
+        return dry_run(&plan, &store, &pending, jobs(wanted, &plan), &arguments);
     }
+    let again = format!("ablate sweep {}", as_typed(&arguments.experiment));
+    let ready = ready::ready(&arguments.experiment, scope, |plan| jobs(wanted, plan))?;
+    let Ready { mut plan, store, lost, failed, .. } = ready;
+    if ready.stopped {
+        return Ok(stopped(&again));
+    }
+    let jobs = jobs(wanted, &plan);
+    let pending = pending(&plan, &store)?;
     store.writable()?;
-    plan.look(variants_of(&plan, &pending), Depth::Parts)?;
+    let trials = trials_at(&plan, &pending);
+    let needs = plan.all_needs(&store, &trials)?.of_others(&plan);
+    let looked_at = [variants_of(&plan, &pending), needs.variants()].concat();
+    plan.look(looked_at, Depth::Parts)?;
     tell_changes(&plan, &store)?;
     printer::note(&headline(&plan, &store, &pending, jobs)?);
+    ready::say(&plan, &needs);
     store.record_sweep(&plan.record())?;
-    let report = run_trials(&plan, &store, Guide::new(&plan)?, &pending, jobs)?;
+    let report = run_trials(&plan, &store, Guide::new(&plan)?, &trials, lost, jobs)?;
     record_seeds(&plan, &store)?;
     if report.stopped {
-        return Ok(stopped(&format!("ablate sweep {}", as_typed(&arguments.experiment))));
+        return Ok(stopped(&again));
     }
+    say_blocked(&report, &again);
+    let failed = failed + report.failed + report.blocked;
     let format = match arguments.format {
         Format::Term => TableFormat::Term,
         Format::Json => TableFormat::Json,
     };
     let code = table::print(&plan, &store, format, &arguments.experiment)?;
-    Ok(if report.failed > 0 { 1 } else { code })
+    Ok(if failed > 0 { 1 } else { code })
+}
+
+/// Says that trials were not run because those failed that they are made from.
+fn say_blocked(report: &Report, again: &str) {
+    if report.blocked > 0 {
+        let count = counted(report.blocked, "trial");
+        printer::warning(
+            &format!("not run: {count}, because what is to be made from others could not be"),
+            &[format!("once the failure above is repaired, the same command runs them: {again}")],
+        );
+    }
+}
+
+/// The trials at these positions.
+fn trials_at(plan: &Plan, positions: &[usize]) -> Vec<PlannedTrial> {
+    positions.iter().map(|&index| plan.trials[index].clone()).collect()
 }
 
 /// Where seeds were added, they belong to the record: it is read without the rule that added them.
@@ -74,17 +106,24 @@ pub(crate) fn run_one(arguments: RunArguments) -> Result<u8, Failure> {
     let variant = arguments.variant.as_deref().unwrap_or_default();
     let seed = Some(arguments.seed);
     let scope = Scope { variant: Some(variant), seed, store: true, depth: Depth::Parts };
-    let plan = plan(&arguments.experiment, scope)?;
-    let store = Store::open(&plan.workplace.home)?;
-    let pending = pending(&plan, &store)?;
+    let Ready { mut plan, store, lost, stopped: is_stopped, .. } =
+        ready::ready(&arguments.experiment, scope, |_| 1)?;
+    if is_stopped {
+        return Ok(stopped(&run_as_typed(&arguments)));
+    }
+    let pending = trials_at(&plan, &pending(&plan, &store)?);
     store.writable()?;
     if pending.is_empty() {
         printer::note("this trial is done already; nothing was run");
     }
-    let report = run_trials(&plan, &store, Guide::Fixed, &pending, 1)?;
+    let needs = plan.all_needs(&store, &pending)?.of_others(&plan);
+    plan.look(needs.variants(), Depth::Parts)?;
+    ready::say(&plan, &needs);
+    let report = run_trials(&plan, &store, Guide::Fixed, &pending, lost, 1)?;
     if report.stopped {
         return Ok(stopped(&run_as_typed(&arguments)));
     }
+    say_blocked(&report, &run_as_typed(&arguments));
     let identity = plan.trials[0].identity.as_str();
     let Some(run) = store.latest([identity])?.remove(identity) else { return Ok(1) };
     let finals = store.run(&run.id)?.result()?.map(|result| result.outcome.finals);
@@ -204,8 +243,10 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-fn jobs(wanted: Option<u16>, threads: usize) -> usize {
-    wanted.map_or_else(|| (manifest::cores() / threads.max(1)).max(1), usize::from)
+fn jobs(wanted: Option<u16>, plan: &Plan) -> usize {
+    let producers = plan.producers.iter().filter_map(|producer| producer.variant.spec.threads);
+    let threads = producers.max().unwrap_or(1).max(plan.threads());
+    wanted.map_or_else(|| (manifest::cores() / threads).max(1), usize::from)
 }
 
 fn dry_run(
@@ -216,11 +257,20 @@ fn dry_run(
     arguments: &SweepArguments,
 ) -> Result<u8, Failure> {
     let estimates = Estimates::read(store)?;
+    let needs = plan.all_needs(store, &trials_at(plan, pending))?.of_others(plan);
     if arguments.format == Format::Json {
-        printer::json(&dry_json(plan, &estimates, pending, jobs))?;
+        let mut json = dry_json(plan, &estimates, pending, jobs);
+        if !plan.producers.is_empty() {
+            json["needs"] = Value::from(ready::to_json(plan, &needs));
+        }
+        printer::json(&json)?;
         return Ok(0);
     }
     let mut text = headline(plan, store, pending, jobs)? + "\n";
+    for line in ready::lines(plan, &needs, Some(&estimates)) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  needs {line}");
+    }
     let width = plan.variants.iter().map(|variant| variant.name.chars().count()).max();
     let mut seeds = vec![(Vec::new(), Vec::new()); plan.variants.len()];
     for (at, trial) in plan.trials.iter().enumerate() {
@@ -232,6 +282,14 @@ fn dry_run(
     }
     printer::data(&text);
     tell_changes(plan, store)?;
+    let missing: BTreeSet<&str> =
+        plan.variants.iter().flat_map(|one| &one.at_hand.missing).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let missing = missing.into_iter().collect::<Vec<_>>().join("`, `");
+        printer::note(&format!(
+            "components are made and their parameters counted once what they read is there: `{missing}`"
+        ));
+    }
     printer::note("configurations and contracts of all variants fit; nothing was run");
     printer::note(&next(&arguments.experiment));
     Ok(0)
@@ -269,7 +327,7 @@ fn dry_lines(
 }
 
 /// `seeds 0–4, 7`.
-fn ranges(seeds: &[u64]) -> String {
+pub(crate) fn ranges(seeds: &[u64]) -> String {
     let mut parts: Vec<(u64, u64)> = Vec::new();
     for &seed in seeds {
         match parts.last_mut() {
@@ -317,38 +375,43 @@ fn dry_json(plan: &Plan, estimates: &Estimates, pending: &[usize], jobs: usize) 
     })
 }
 
-fn run_trials(
+/// Runs the trials that `guide` wants, by default all that are pending, after those that they are made from.
+pub(crate) fn run_trials(
     plan: &Plan,
     store: &Store,
     guide: Guide<'_>,
-    pending: &[usize],
+    pending: &[PlannedTrial],
+    lost: BTreeMap<String, String>,
     at_once: usize,
 ) -> Result<Report, Failure> {
     leftovers::remove(&plan.workplace.home, store);
     // Where seeds are added, having all of the first ones is not the end.
     if pending.is_empty() && !matches!(guide, Guide::Seeds(_)) {
-        return Ok(Report::default());
+        return Ok(Report { lost, ..Report::default() });
     }
     // Only the first handler of a process can be set, and this is the only place.
     let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::SeqCst));
     let chosen = match guide {
-        Guide::Seeds(_) => (0..plan.variants.len()).collect(),
-        _ => variants_of(plan, pending),
+        Guide::Seeds(_) => &plan.trials,
+        _ => pending,
     };
+    let needs = plan.all_needs(store, chosen)?.of_others(plan).to_run;
     let progress = Progress::new();
-    let prepared = prepare::prepare(plan, &chosen, &STOP, &progress);
+    let trials: Vec<PlannedTrial> = chosen.iter().chain(&needs).cloned().collect();
+    let prepared = prepare::prepare(plan, store, &trials, &STOP, &progress);
     progress.close();
     let prepared = match prepared {
         Err(_) if STOP.load(Ordering::SeqCst) => {
-            return Ok(Report { stopped: true, ..Report::default() });
+            return Ok(Report { stopped: true, lost, ..Report::default() });
         }
         prepared => prepared?,
     };
     let overrides: Vec<String> = std::env::args().skip(1).collect();
     let surroundings = manifest::surroundings(&plan.experiment.file, &overrides);
     fs_err::create_dir_all(plan.workplace.home.join("trials"))?;
-    let screen = Screen::new(overview(plan, store, pending, at_once)?, &progress);
-    let session = Session::new(plan, store, &screen, &STOP, guide, pending);
+    let screen = Screen::new(overview(plan, store, (pending, &needs), at_once)?, &progress);
+    let trials = if guide.runs_all() { pending } else { &[] };
+    let session = Session::new(plan, store, &screen, &STOP, guide).with_trials(trials, lost)?;
     let report = session.with_manifest(surroundings, prepared).run(at_once);
     screen.close();
     report
@@ -358,7 +421,7 @@ fn run_trials(
 fn overview(
     plan: &Plan,
     store: &Store,
-    pending: &[usize],
+    (pending, needs): (&[PlannedTrial], &[PlannedTrial]),
     jobs: usize,
 ) -> Result<Overview, Failure> {
     let done = store.latest(plan.trials.iter().map(|trial| &trial.identity))?;
@@ -396,6 +459,20 @@ fn overview(
             expected: estimates.of(&variant.spec).map(Duration::from_secs_f64),
         });
     }
+    for index in variants.len()..variants.len() + plan.producers.len() {
+        let spec = &plan.variant(index).spec;
+        let mine = needs.iter().chain(pending.iter().filter(|trial| !plan.is_own(trial.variant)));
+        variants.push(VariantOverview {
+            name: plan.name(index),
+            baseline: false,
+            seeds: mine.filter(|trial| trial.variant == index).count(),
+            values: Vec::new(),
+            done: 0,
+            failed: 0,
+            expected: estimates.of(spec).map(Duration::from_secs_f64),
+        });
+    }
+    let finished = variants.iter().map(|variant| variant.done).sum::<usize>();
     Ok(Overview {
         experiment: plan.experiment.name.clone(),
         objective: Some(objective),
@@ -403,7 +480,7 @@ fn overview(
         threads: plan.threads(),
         cores: manifest::cores(),
         variants,
-        total: plan.trials.len(),
-        done: plan.trials.len() - pending.len(),
+        total: finished + pending.len() + needs.len(),
+        done: finished,
     })
 }

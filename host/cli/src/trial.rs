@@ -4,6 +4,7 @@
 use crate::child::{self, Said};
 use crate::factory::LoadedFactory;
 use crate::failure::Failure;
+use crate::lineage::Given;
 use crate::located::{Located, plugin_of};
 use crate::manifest::peak_memory_bytes;
 use crate::services::{PluginLog, Reporting, write_log};
@@ -11,7 +12,8 @@ use crate::{inside, objective, printer};
 use ablate_config::{FailureClass, ReportCheckpoint, Spec};
 use ablate_loader::Loader;
 use ablate_runs::{
-    Attempt, AttemptEnd, AttemptOutcome, Claim, NewAttempt, NewRun, Outcome, Run, Status, Store,
+    Attempt, AttemptEnd, AttemptOutcome, Claim, NewAttempt, NewRun, Outcome, Published, Run,
+    Status, Store,
 };
 use ablate_train::{
     CheckpointKind, Checkpoints, Error, Finished, Measurement, Parts, Phase, Progress, Recorder,
@@ -46,6 +48,9 @@ pub(crate) struct TrialFile {
     pub(crate) threads: usize,
     pub(crate) spec: Spec,
     pub(crate) components: Vec<Located>,
+    /// The artifacts that its config names.
+    #[serde(default)]
+    pub(crate) given: Vec<Given>,
     pub(crate) manifest: Value,
     /// After so many epochs the trial saves its state and ends, to go on later or never.
     #[serde(default)]
@@ -112,12 +117,13 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
     match trained {
         Ok(ablate_train::Outcome::Finished(finished)) => {
             record_end(&run, &finished).map_err(stored)?;
+            let artifacts = run.list_artifacts(&published(&finished)).map_err(stored)?;
             let finals: Vec<_> = reported(&trial.spec, &finished).into_iter().map(entry).collect();
             let objective = objective::find(&trial.spec, &finals).cloned();
             let end = end(AttemptOutcome::Done);
             attempt.end(&end).map_err(stored)?;
             let peak_memory_bytes = end.peak_memory_bytes;
-            run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals })
+            run.finish(&Outcome { error: None, wall_s, peak_memory_bytes, finals, artifacts })
                 .map_err(stored)?;
             printer::line(&Said::Final { objective });
             // A library that ends the process only now takes nothing with it.
@@ -133,8 +139,9 @@ fn execute(trial: &TrialFile) -> Result<u8, Failed> {
             log_failure(&attempt.log_path(), &failure);
             let error = failure_of(&kind, &failure);
             let end = end(failed_attempt(&error));
-            let (peak_memory_bytes, finals) = (end.peak_memory_bytes, Vec::new());
-            let outcome = Outcome { error: Some(error), wall_s, peak_memory_bytes, finals };
+            let peak_memory_bytes = end.peak_memory_bytes;
+            let failed = Outcome { error: Some(error), wall_s, ..Outcome::default() };
+            let outcome = Outcome { peak_memory_bytes, ..failed };
             // What cannot be written now is said to the parent at least, and the run stays `lost`.
             let _ = attempt.end(&end).and_then(|_| run.finish(&outcome));
             Err((kind, failure))
@@ -207,7 +214,18 @@ fn train(
     // Said whichever way the attempt ends.
     let _plugins = Closing(services.log());
     let loader = Loader::new(services, trial.threads as u32);
-    let mut factory = LoadedFactory::new(&loader, &trial.components);
+    for given in &trial.given {
+        let reader = format!(
+            "{} ({} · {} · seed {})",
+            run.id(),
+            trial.experiment,
+            trial.variant,
+            trial.seed
+        );
+        let checked = given.verify(&reader);
+        checked.map_err(|failure| (FailureClass::Data.as_str().to_owned(), failure))?;
+    }
+    let mut factory = LoadedFactory::new(&loader, &trial.components).with_given(&trial.given);
     let bound = bind(&trial.spec, &mut factory).map_err(failed)?;
     let parts = assemble(&trial.spec, bound, trial.seed, &mut factory);
     let parts = kept.insert(parts.map_err(failed)?);
@@ -254,6 +272,18 @@ fn record_end(run: &Run, finished: &Finished) -> Result<(), Failure> {
         })
         .collect();
     Ok(run.append_all(&new)?)
+}
+
+/// What was published, as the store lists it.
+fn published(finished: &Finished) -> Vec<Published> {
+    let published = finished.artifacts.iter().cloned();
+    published
+        .map(|ablate_train::Published { name, component, path }| Published {
+            name,
+            component,
+            path,
+        })
+        .collect()
 }
 
 /// The measurements that tables are made of.
@@ -316,7 +346,8 @@ impl Recorder for RunRecorder<'_> {
             STOP.store(true, Ordering::SeqCst);
         }
         let due = self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(200));
-        if due {
+        // The first of a split says that it has come so far.
+        if due || matches!(progress.phase, Phase::Publish { batch: 1, .. }) {
             self.shown = Some(Instant::now());
             self.claim.beat(progress.step, progress.steps);
             printer::line(&Said::Step {
@@ -326,10 +357,18 @@ impl Recorder for RunRecorder<'_> {
                 steps: progress.steps,
                 loss: progress.loss.unwrap_or(0.0),
             });
+            if let Phase::Publish { split, batch, batches } = progress.phase {
+                printer::line(&Said::Publishing { split: split.to_owned(), batch, batches });
+            }
         }
     }
 
     fn checkpointed(&mut self, _: CheckpointKind, _: u64) {}
+
+    fn artifact(&mut self, name: &str, file: &str) -> Result<PathBuf, StorageError> {
+        write_log(&self.log, &format!("publishes `{file}` of the artifact `{name}`"));
+        Ok(self.run.place_artifact(name, file)?)
+    }
 }
 
 /// Checkpoints lie in the run's folder.

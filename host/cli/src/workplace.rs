@@ -58,6 +58,11 @@ impl Workplace {
         Ok(Self { home, workspace, folders: folders.to_vec(), catalog })
     }
 
+    /// The root of the workspace, if there is one.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.workspace.as_ref().map(Workspace::root)
+    }
+
     /// The plugin crates of the workspace that are not built, or older than their sources.
     fn outdated(&self) -> Result<Vec<(PluginCrate, Freshness)>, Failure> {
         let Some(workspace) = &self.workspace else { return Ok(Vec::new()) };

@@ -11,6 +11,7 @@ use crate::error::{At, Error, nearest, quoted};
 use crate::json_schema::{Shape, branches, deref, options, shape, tag, type_names};
 use crate::key_path::KeyPath;
 use crate::known::Known;
+use crate::references;
 use crate::section::wrong_type;
 use crate::tree::{Data, Node, Origin, show_float};
 
@@ -69,7 +70,26 @@ impl Config<'_> {
         default: Option<&Json>,
         path: &Place<'_>,
     ) -> Result<Json, Error> {
-        let schema = deref(&self.known.schema, schema);
+        let target = deref(&self.known.schema, schema);
+        let is_artifact = [schema, target]
+            .iter()
+            .any(|schema| schema.get("x-ablate").and_then(Json::as_str) == Some(references::MARK));
+        let value = self.shaped(node, target, default, path)?;
+        if is_artifact {
+            references::check(node, || path.key_path())?;
+            return Ok(references::settled(node, value));
+        }
+        Ok(value)
+    }
+
+    /// The same for a schema that stands for no other.
+    fn shaped(
+        &self,
+        node: &Node,
+        schema: &Json,
+        default: Option<&Json>,
+        path: &Place<'_>,
+    ) -> Result<Json, Error> {
         if let Some(options) = options(&self.known.schema, schema) {
             return one_of(node, &options, path);
         }

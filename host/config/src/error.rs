@@ -110,6 +110,9 @@ pub enum Error {
     /// The defaults of slots hold each other, so that there would be no end; the plugins' mistake.
     #[error("{at}: by their defaults, slots hold each other in a circle: {}", show_chain(chain))]
     DefaultCycle { at: Box<At>, chain: Vec<String> },
+    /// An artifact that is to be made by a metric which publishes no file.
+    #[error("{at}: metric `{}` publishes nothing", shown(metric))]
+    PublishesNothing { at: Box<At>, metric: String, known: Vec<String> },
     /// A component's own JSON Schema is broken, which is the plugin's mistake.
     #[error(
         "the config schema of {kind} `{}` is not a valid JSON Schema: {}",
@@ -173,6 +176,17 @@ impl Error {
                     "say what it holds: `{} = {{ use = \"…\" }}`",
                     shown(&at.key.to_string())
                 )]
+            }
+            Self::PublishesNothing { known, .. } if known.is_empty() => {
+                vec!["no metric publishes anything".to_owned()]
+            }
+            Self::PublishesNothing { at, known, .. } => {
+                let last = at.key.to_string();
+                let name = shown(last.rsplit('.').next().unwrap_or_default());
+                vec![
+                    format!("metrics that publish: {}", quoted(known)),
+                    format!("what only measures stands under `[metric.{name}]`"),
+                ]
             }
             Self::DuplicateVariant { .. } => {
                 vec!["the base spec is a variant too; `sweep.base_name` names it".to_owned()]

@@ -10,14 +10,14 @@ use crate::sweep::Sweep;
 use crate::tree::{Node, Origin, Tree};
 
 /// The keys of an experiment file, but for `extends`, which the loader takes away.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "question", "name", "device", "threads", "plugins", "dataset", "model", "blocks", "loss",
-    "metric", "train", "report", "sweep",
+    "metric", "artifact", "train", "report", "sweep",
 ];
 
 /// The keys below which variants may differ.
-const VARIED: [&str; 8] =
-    ["dataset", "model", "blocks", "loss", "metric", "train", "device", "threads"];
+const VARIED: [&str; 9] =
+    ["dataset", "model", "blocks", "loss", "metric", "artifact", "train", "device", "threads"];
 
 /// A question, a base spec, and what to compare.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Experiment {
     /// The base spec with `set` put over it, without `[sweep]`.
     ///
     /// Setting a table that has `use` replaces it; other tables merge. `false` in the place of a
-    /// loss, a metric or the block of an optional slot leaves it out.
+    /// loss, a metric, an artifact or the block of an optional slot leaves it out.
     /// The whole of `set` is one layer, so its order matters only where two entries name one key.
     ///
     /// # Errors

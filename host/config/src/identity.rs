@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{At, Error, UnknownComponent};
 use crate::json_schema::{branches, deref};
 use crate::key_path::KeyPath;
+use crate::references;
 use crate::schema::{ComponentSchema, Schemas};
 use crate::spec::{ComponentSpec, SlotSpec, Spec};
 use crate::tree::Origin;
@@ -23,15 +24,19 @@ pub struct InputFile {
 /// The part of `spec` that decides results, with sorted keys, for hashing.
 ///
 /// Left out are the question, the split of the report, how batches are prefetched, config values that say only
-/// where data lies (`"x-ablate": "location"`), and on the device `flex` the number of threads.
+/// where data lies (`"x-ablate": "location"`), those that name artifacts (`"x-ablate": "artifact"`, see
+/// [`artifact_references`](crate::artifact_references)), and on the device `flex` the number of threads.
 ///
 /// # Errors
 /// A component that `schemas` does not know.
 pub fn identity_json(spec: &Spec, schemas: &dyn Schemas) -> Result<Json, Error> {
     let mut spec = spec.clone();
     visit_spec(&mut spec, schemas, &mut |component, schema, _| {
-        for place in marked(&schema.schema, &component.config, "location") {
-            remove(&mut component.config, &place);
+        // What an artifact is counts by who made it or by its content, not by how it is named.
+        for mark in ["location", references::MARK] {
+            for place in marked(&schema.schema, &component.config, mark) {
+                remove(&mut component.config, &place);
+            }
         }
     })?;
     let flex = spec.device == "flex";
@@ -75,9 +80,13 @@ pub fn input_files(spec: &Spec, schemas: &dyn Schemas) -> Result<Vec<InputFile>,
     Ok(files)
 }
 
-type Visitor<'a> = &'a mut dyn FnMut(&mut ComponentSpec, &ComponentSchema, &KeyPath);
+pub(crate) type Visitor<'a> = &'a mut dyn FnMut(&mut ComponentSpec, &ComponentSchema, &KeyPath);
 
-fn visit_spec(spec: &mut Spec, schemas: &dyn Schemas, visitor: Visitor<'_>) -> Result<(), Error> {
+pub(crate) fn visit_spec(
+    spec: &mut Spec,
+    schemas: &dyn Schemas,
+    visitor: Visitor<'_>,
+) -> Result<(), Error> {
     let root = KeyPath::root();
     visit(&mut spec.dataset, ("dataset", None), &root.child("dataset"), schemas, visitor)?;
     visit(&mut spec.model, ("model", None), &root.child("model"), schemas, visitor)?;
@@ -92,6 +101,10 @@ fn visit_spec(spec: &mut Spec, schemas: &dyn Schemas, visitor: Visitor<'_>) -> R
     for metric in &mut spec.metrics {
         let path = root.child("metric").child(metric.name.as_str());
         visit(&mut metric.component, ("metric", None), &path, schemas, visitor)?;
+    }
+    for artifact in &mut spec.artifacts {
+        let path = root.child("artifact").child(artifact.name.as_str());
+        visit(&mut artifact.component, ("metric", None), &path, schemas, visitor)?;
     }
     Ok(())
 }
@@ -138,7 +151,7 @@ fn visit_slot(
 }
 
 /// The places in `config` whose schema says `"x-ablate": mark`, as keys from the config's root.
-fn marked(schema: &Json, config: &Json, mark: &str) -> Vec<Vec<String>> {
+pub(crate) fn marked(schema: &Json, config: &Json, mark: &str) -> Vec<Vec<String>> {
     let mut places = Vec::new();
     collect_marked(schema, schema, config, mark, &mut Vec::new(), &mut places);
     places

@@ -52,6 +52,11 @@ impl Known {
         &self.component.slots
     }
 
+    /// The file that it publishes, if it does.
+    pub(crate) fn publishes(&self) -> Option<&str> {
+        self.component.publishes.as_deref()
+    }
+
     pub(crate) fn is(&self, kind: &str, name: &str, role: Option<&str>) -> bool {
         self.name == name && self.kind == kind && self.role.as_deref() == role
     }

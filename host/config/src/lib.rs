@@ -39,6 +39,7 @@
 
 #![expect(clippy::unnecessary_box_returns, reason = "errors hold their place boxed, to stay small")]
 
+mod artifacts;
 mod conform;
 mod error;
 mod experiment;
@@ -50,6 +51,7 @@ mod known;
 mod load;
 mod memory;
 mod quantity;
+mod references;
 mod resolve;
 mod schema;
 mod section;
@@ -69,11 +71,12 @@ pub use failure_class::{FailureClass, UnknownFailureClass};
 pub use identity::{InputFile, identity_json, input_files};
 pub use key_path::{KeyPath, Segment};
 pub use load::{Layers, load};
+pub use references::{ArtifactReference, ReferenceSource, artifact_references};
 pub use resolve::{Resolver, resolve};
 pub use schema::{ComponentSchema, Schemas, SlotSchema, Unknown};
 pub use spec::{
-    Algorithm, ComponentSpec, EarlyStoppingSpec, GroupSpec, LossSpec, MetricSpec, OptimizerSpec,
-    ReportCheckpoint, ReportSpec, ScheduleSpec, SlotSpec, Spec, TrainSpec,
+    Algorithm, ArtifactSpec, ComponentSpec, EarlyStoppingSpec, GroupSpec, LossSpec, MetricSpec,
+    OptimizerSpec, ReportCheckpoint, ReportSpec, ScheduleSpec, SlotSpec, Spec, TrainSpec,
 };
 pub use sweep::{
     Axis, Block, Distribution, Draw, Exclusion, ExclusionRule, HalvingSpec, Random, Removal,

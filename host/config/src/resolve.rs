@@ -89,6 +89,7 @@ fn whole(pass: &Pass<'_>, root: &Section<'_>) -> Result<Spec, Error> {
     let shared = pass.shared()?;
     let losses = pass.losses(root)?;
     let metrics = pass.metrics(root)?;
+    let artifacts = pass.artifacts(root)?;
     let train = train::read(root)?;
     let report = report(root)?;
     let has_objective = metrics.iter().any(|metric| metric.objective);
@@ -113,6 +114,7 @@ fn whole(pass: &Pass<'_>, root: &Section<'_>) -> Result<Spec, Error> {
         blocks: shared,
         losses,
         metrics,
+        artifacts,
         train,
         report,
     })
@@ -153,7 +155,7 @@ const DEEPEST: usize = 16;
 const DEEPEST_CONFIG: usize = 40;
 
 /// A resolver at work on one tree.
-struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     resolver: &'a Resolver<'a>,
     blocks: Blocks<'a>,
     /// The slots whose defaults are being resolved: component and slot.
@@ -248,7 +250,25 @@ impl Pass<'_> {
         Ok(shared)
     }
 
-    fn component(
+    /// Refuses a metric that publishes nothing.
+    pub(crate) fn check_publishes(
+        &self,
+        chosen: &Node,
+        path: &KeyPath,
+        name: &str,
+    ) -> Result<(), Error> {
+        let known = self.resolver.known(&chosen.origin, path, "metric", name, None)?;
+        if known.publishes().is_some() {
+            return Ok(());
+        }
+        Err(Error::PublishesNothing {
+            at: At::new(&chosen.origin, path),
+            metric: name.to_owned(),
+            known: self.resolver.schemas.publishing(),
+        })
+    }
+
+    pub(crate) fn component(
         &self,
         node: &Node,
         path: &KeyPath,
@@ -269,7 +289,8 @@ impl Pass<'_> {
         let name = text(chosen, &path.child("use"))?;
         let known = self.resolver.known(&chosen.origin, path, kind, name, role)?;
         let config = Config { known: &known, path, origin: &chosen.origin, beside };
-        let config = config.read(entries)?;
+        let config =
+            config.read(entries).map_err(|error| self.meant_for_slot(error, &known, node, path))?;
         let too_deep = |what: &str, most: usize| Error::Misplaced {
             at: At::new(&node.origin, path),
             problem: format!("{what} nested deeper than {most} levels"),
@@ -291,6 +312,25 @@ impl Pass<'_> {
         let component = ComponentSpec { name: name.to_owned(), config, slots };
         self.resolver.memory.borrow_mut().keep(node, kind, role, &component);
         Ok(component)
+    }
+
+    /// The error for a key that the component does not have, with where it belongs if a block in
+    /// one of its slots has it.
+    fn meant_for_slot(&self, error: Error, known: &Known, node: &Node, path: &KeyPath) -> Error {
+        let Error::UnknownKey { at, near, known: valid } = error else { return error };
+        let has = |slot: &SlotSchema, key: &str| {
+            let given = node.get(&slot.name).and_then(|block| block.get("use"));
+            let default = || slot.default.as_ref().and_then(|block| block["use"].as_str());
+            let Some(name) = given.and_then(Node::text).or_else(default) else { return false };
+            let block = self.resolver.schemas.component("block", name, Some(&slot.role));
+            block.is_ok_and(|block| block.schema["properties"].get(key).is_some())
+        };
+        let wrong = node.table().into_iter().flat_map(|table| table.keys());
+        let wrong = wrong.filter(|key| path.child(key.as_str()) == at.key).find_map(|key| {
+            let slot = known.slots().iter().find(|slot| !slot.many && has(slot, key))?;
+            Some(path.child(slot.name.as_str()).child(key.as_str()).to_string())
+        });
+        Error::UnknownKey { at, near: wrong.or(near), known: valid }
     }
 
     fn slot(
@@ -388,7 +428,7 @@ impl Drop for Open<'_> {
 }
 
 /// `false` in the place of a component: there is none.
-fn is_left_out(node: &Node) -> bool {
+pub(crate) fn is_left_out(node: &Node) -> bool {
     matches!(node.data, Data::Bool(false))
 }
 

@@ -16,6 +16,11 @@ pub trait Schemas {
         name: &str,
         role: Option<&str>,
     ) -> Result<Arc<ComponentSchema>, Unknown>;
+
+    /// The names of all metrics that publish a file, for messages.
+    fn publishing(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a component's config and slots may be.
@@ -27,6 +32,8 @@ pub struct ComponentSchema {
     pub defaults: Option<Json>,
     /// Its slots.
     pub slots: Vec<SlotSchema>,
+    /// The name of the file that it publishes, for a metric that does.
+    pub publishes: Option<String>,
 }
 
 /// A place in a component that takes a block.

@@ -26,6 +26,9 @@ pub struct Spec {
     pub losses: Vec<LossSpec>,
     /// What is measured, in file order.
     pub metrics: Vec<MetricSpec>,
+    /// What is published after training, in file order. Older specs have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactSpec>,
     /// How it is trained.
     pub train: TrainSpec,
     /// Which measurement stands in a table.
@@ -83,6 +86,21 @@ pub struct MetricSpec {
     pub inputs: BTreeMap<String, String>,
     /// Whether this metric decides what is best; at most one does.
     pub objective: bool,
+}
+
+/// A file that a trained model leaves: a metric that publishes, over whole splits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactSpec {
+    /// The name after `artifact.`.
+    pub name: String,
+    /// The metric that publishes.
+    pub component: ComponentSpec,
+    /// Input of the metric → name of a model output or batch tensor. What is not listed binds by equal name.
+    pub inputs: BTreeMap<String, String>,
+    /// The splits whose items it is of; `None` is all of the dataset's. Their order is the dataset's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<Vec<String>>,
 }
 
 /// How a model is trained. Of each pair in epochs and in steps exactly one is set.

@@ -37,6 +37,13 @@ impl Spec {
                 let objective = ("objective", json(&metric.objective));
                 with_beside(&metric.component, [objective, ("inputs", json(&metric.inputs))], rest)
             }
+            "artifact" => {
+                let (name, rest) = named(rest)?;
+                let artifact = self.artifacts.iter().find(|artifact| artifact.name == name)?;
+                let splits = ("splits", json(&artifact.splits));
+                let inputs = ("inputs", json(&artifact.inputs));
+                with_beside(&artifact.component, [splits, inputs], rest)
+            }
             _ => None,
         }
     }

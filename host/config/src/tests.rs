@@ -1,8 +1,10 @@
 //! What the tests share: a few components with schemas by schemars, and experiments in a folder.
 
+mod artifacts;
 mod errors;
 mod hostile;
 mod layers;
+mod references;
 mod resolved;
 mod sweeps;
 
@@ -137,7 +139,8 @@ struct Speech {
 struct Empty {}
 
 fn schema<C: JsonSchema>(defaults: Option<Json>, slots: Vec<SlotSchema>) -> ComponentSchema {
-    ComponentSchema { schema: schemars::schema_for!(C).to_value(), defaults, slots }
+    let schema = schemars::schema_for!(C).to_value();
+    ComponentSchema { schema, defaults, slots, publishes: None }
 }
 
 fn with_defaults<C: JsonSchema + Default + Serialize>(slots: Vec<SlotSchema>) -> ComponentSchema {
@@ -149,7 +152,7 @@ fn slot(name: &str, role: &str) -> SlotSchema {
 }
 
 /// (kind, role, name) of everything that the tests' catalog has.
-const NAMES: [(&str, Option<&str>, &str); 11] = [
+const NAMES: [(&str, Option<&str>, &str); 12] = [
     ("dataset", None, "synthetic-speech"),
     ("model", None, "rqvae"),
     ("model", None, "stack"),
@@ -161,6 +164,7 @@ const NAMES: [(&str, Option<&str>, &str); 11] = [
     ("loss", None, "output"),
     ("metric", None, "codebook-utilization"),
     ("metric", None, "accuracy"),
+    ("metric", None, "id-map"),
 ];
 
 struct Catalog;
@@ -201,8 +205,16 @@ impl Schemas for Catalog {
                     ..slot("inner", "pooling")
                 }],
             ),
+            "id-map" => ComponentSchema {
+                publishes: Some("id_map.json".to_owned()),
+                ..with_defaults::<Empty>(vec![slot("aggregation", "pooling")])
+            },
             _ => with_defaults::<Empty>(vec![]),
         }))
+    }
+
+    fn publishing(&self) -> Vec<String> {
+        vec!["id-map".to_owned()]
     }
 }
 

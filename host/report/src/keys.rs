@@ -21,6 +21,7 @@ pub fn flatten(spec: &Value) -> Keys {
             }
             "losses" => listed("loss", value, &mut keys),
             "metrics" => listed("metric", value, &mut keys),
+            "artifacts" => listed("artifact", value, &mut keys),
             _ => leaves(key, value, &mut keys),
         }
     }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ablate_abi::v1::{
-    Component, Create, Dimension, PluginError, Property, RVec, SharedDataset, SharedDifferentiable,
-    Slot, share,
+    Component, Create, Dimension, OwnedMetric, PluginError, Property, RVec, SharedDataset,
+    SharedDifferentiable, Slot, share,
 };
 use ablate_config::Spec;
 
@@ -13,11 +13,12 @@ use sha2::{Digest, Sha256};
 
 use crate::bind::{Bound, bind_dataset};
 use crate::checked::Checked;
+use crate::contents;
 use crate::describe::Factory;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::layout::{Layout, Owner, Placed};
-use crate::parts::{DatasetPart, Instance, LossPart, MetricPart, Parts};
+use crate::parts::{ArtifactPart, DatasetPart, Instance, LossPart, MetricPart, Parts};
 
 /// Makes all components of a spec whose contracts were bound.
 ///
@@ -56,24 +57,44 @@ pub fn assemble(
             wires: wires.clone(),
         })
         .collect();
-    let mut metrics = Vec::new();
-    for ((index, metric), wires) in layout.metrics.iter().zip(&spec.metrics).zip(&bound.metrics) {
-        let Made::Metric(handle) = std::mem::replace(&mut made[*index], Made::Taken) else {
-            unreachable!("a metric, as asked for");
-        };
-        metrics.push(MetricPart {
+    let metrics = layout.metrics.iter().zip(&spec.metrics).zip(&bound.metrics);
+    let metrics = metrics
+        .map(|((index, metric), wires)| MetricPart {
             id: layout.placed[*index].id.clone(),
             name: metric.name.clone(),
             objective: metric.objective,
-            handle,
+            handle: take_metric(&mut made[*index]),
             wires: wires.clone(),
-        });
-    }
+        })
+        .collect();
+    let artifacts = layout.artifacts.iter().zip(&spec.artifacts).zip(&bound.artifacts);
+    let artifacts = artifacts
+        .map(|((index, artifact), wires)| {
+            let id = layout.placed[*index].id.clone();
+            let file = bound.contracts[&id.path].publishes.clone();
+            let metric = MetricPart {
+                id,
+                name: artifact.name.clone(),
+                objective: false,
+                handle: take_metric(&mut made[*index]),
+                wires: wires.clone(),
+            };
+            let file = file.expect("`bind` saw to it");
+            ArtifactPart { metric, file, splits: artifact.splits.clone() }
+        })
+        .collect();
     let Made::Dataset(handle) = std::mem::replace(&mut made[layout.dataset], Made::Taken) else {
         unreachable!("a dataset, as asked for");
     };
     let dataset = Arc::new(DatasetPart { guard: guard(layout.dataset), handle });
-    Ok(Parts { dataset, model, losses, metrics, instances, bound })
+    Ok(Parts { dataset, model, losses, metrics, artifacts, instances, bound })
+}
+
+fn take_metric(made: &mut Made) -> OwnedMetric {
+    match std::mem::replace(made, Made::Taken) {
+        Made::Metric(handle) => handle,
+        _ => unreachable!("a metric, as asked for"),
+    }
 }
 
 /// Makes the dataset of a spec alone, with the blocks in its slots, as [`assemble`] does.
@@ -158,6 +179,10 @@ impl Maker<'_, '_> {
         let dimensions = self.bound.dimensions.get(path).into_iter().flatten();
         let dimension =
             |(name, size): &(String, u64)| Dimension { name: name.as_str().into(), size: *size };
+        let given = self.factory.artifacts(path).into_iter().map(|artifact| Property {
+            name: artifact.name.into(),
+            value: artifact.path.to_string_lossy().into_owned().into(),
+        });
         let request = Create {
             kind: placed.kind,
             name: placed.spec.name.as_str().into(),
@@ -167,7 +192,7 @@ impl Maker<'_, '_> {
             device: self.spec.device.as_str().into(),
             dimensions: dimensions.map(dimension).collect(),
             slots,
-            artifacts: RVec::new(),
+            artifacts: given.collect(),
             properties,
         };
         let made = self.factory.create(placed.role.as_deref(), request);
@@ -194,7 +219,8 @@ impl Maker<'_, '_> {
     }
 
     /// A text that differs wherever the component may compute something else from equal inputs
-    /// before it is trained: its library, configuration, parameters, and what its slots hold.
+    /// before it is trained: its library, configuration, parameters, and what its slots hold; of
+    /// what is frozen also the files that its configuration names.
     fn identity(&mut self, placed: &Placed<'_>) -> String {
         let (name, role) = (placed.spec.name.as_str(), placed.role.as_deref());
         let library = self.factory.sha256(placed.kind, name, role);
@@ -202,9 +228,15 @@ impl Maker<'_, '_> {
         let dimensions = format!("{:?}", self.bound.dimensions.get(&placed.id.path));
         let device = self.spec.device.as_str();
         let own = [&library, name, &config, &placed.id.path, &seed, &dimensions, device];
+        // What is trained keeps nothing that it would have to tell apart, and files may be large.
+        let trained = placed.owner == Owner::Training;
+        let files = if trained { Vec::new() } else { contents::of_files(&placed.spec.config) };
+        let files = files.iter().map(String::as_str);
+        let given = self.factory.artifacts(&placed.id.path);
         let inner = placed.slots.iter().flat_map(|(slot, block)| [*slot, &self.identities[*block]]);
+        let given = given.iter().flat_map(|artifact| [artifact.name.as_str(), &artifact.sha256]);
         let mut hash = Sha256::new();
-        for part in own.into_iter().chain(inner) {
+        for part in own.into_iter().chain(inner).chain(given).chain(files) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -36,6 +36,9 @@ pub struct Bound {
     pub losses: Vec<Vec<Wire>>,
     /// For each metric, in the order of the spec, what its inputs are bound to.
     pub metrics: Vec<Vec<Wire>>,
+    /// For each artifact, in the order of the spec, what its inputs are bound to.
+    #[serde(default)]
+    pub artifacts: Vec<Vec<Wire>>,
     /// By path of a shared block: symbols that have another size in each of its places.
     pub ambiguous: BTreeMap<String, Vec<(String, Vec<u64>)>>,
 }
@@ -69,6 +72,11 @@ pub fn bind(spec: &Spec, describe: &mut dyn Describe) -> Result<Bound, Error> {
     let metrics = layout.metrics.iter().zip(spec.metrics.iter().map(|metric| &metric.inputs));
     for (index, inputs) in metrics {
         bound.metrics.push(binder.consumer(*index, inputs, sources)?);
+    }
+    let artifacts = layout.artifacts.iter().zip(spec.artifacts.iter().map(|one| &one.inputs));
+    for (index, inputs) in artifacts {
+        publishes(&layout.placed[*index].id, &contracts[*index])?;
+        bound.artifacts.push(binder.consumer(*index, inputs, sources)?);
     }
     something_is_trained(spec, &bound, &layout.placed[layout.model].id, &contracts[layout.model])?;
     binder.finish(&mut bound);
@@ -114,6 +122,14 @@ fn loss_output(id: &ComponentId, contract: &Contract) -> Result<(), Error> {
     }
     let problem = "a loss has an output `loss: f32[1]`".to_owned();
     Err(Error::Contract { component: id.boxed(), problem })
+}
+
+/// What makes an artifact says the name of its file.
+fn publishes(id: &ComponentId, contract: &Contract) -> Result<(), Error> {
+    if contract.publishes.is_some() {
+        return Ok(());
+    }
+    Err(Error::PublishesNothing { component: id.boxed() })
 }
 
 fn something_is_trained(

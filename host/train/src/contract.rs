@@ -19,6 +19,9 @@ pub struct Contract {
     /// By slot: the inputs that a block there is given, and the outputs that it must give.
     #[serde(default)]
     pub slots: BTreeMap<String, Contract>,
+    /// The name of the file that it publishes, for a metric that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishes: Option<String>,
 }
 
 /// One named tensor. Displayed as `name: type[dimension, …]`.
@@ -90,6 +93,11 @@ impl Contract {
                 }
             }
         }
+        if let Some(file) = &self.publishes
+            && !is_file_name(file)
+        {
+            return Err(format!("it publishes `{}`, which is no name of a file", shown(file)));
+        }
         self.slots.values().try_for_each(Self::check)
     }
 
@@ -107,6 +115,7 @@ impl Contract {
             inputs: ports(&self.inputs),
             outputs: ports(&self.outputs),
             slots: slots.map(|(name, slot)| (name.clone(), slot.with_sizes(sizes))).collect(),
+            publishes: self.publishes.clone(),
         }
     }
 }
@@ -117,6 +126,11 @@ const NAMES: &str = "a name has at most 200 bytes, at least one, and no control 
 /// Whether messages can show it.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=200).contains(&text.len()) && !text.contains(char::is_control)
+}
+
+/// Whether it names a file in a folder, and none elsewhere or hidden.
+fn is_file_name(text: &str) -> bool {
+    is_name(text) && !text.starts_with('.') && !text.contains(['/', '\\', ':'])
 }
 
 pub(crate) fn find<'a>(ports: &'a [Port], name: &str) -> Option<&'a Port> {

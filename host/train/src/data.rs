@@ -16,7 +16,7 @@ use crate::tensors::text;
 /// A split with its items.
 pub(crate) struct Split {
     pub(crate) name: String,
-    ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     pub(crate) sizes: Vec<u64>,
 }
 
@@ -25,6 +25,14 @@ pub(crate) struct Split {
 pub(crate) struct Batch {
     pub(crate) tensors: Vec<NamedTensor>,
     pub(crate) items: u64,
+}
+
+/// The names of the splits of a dataset, which need not be prepared.
+pub(crate) fn split_names(dataset: &DatasetPart) -> Result<Vec<String>, Error> {
+    let names = dataset.handle.splits().into_result();
+    let names =
+        names.map_err(|error| Error::component(&dataset.guard.id, "list its splits", error))?;
+    Ok(names.iter().map(text).collect())
 }
 
 /// Which items to put into a batch, and the seed of its randomness.
@@ -45,9 +53,7 @@ pub(crate) type Batches = Prefetch<Result<Batch, Error>>;
 /// The splits of the dataset, in its order. Each has items, and one is `train`.
 pub(crate) fn splits(dataset: &DatasetPart) -> Result<Vec<Arc<Split>>, Error> {
     let (id, handle) = (&dataset.guard.id, &dataset.handle);
-    let names = handle.splits().into_result();
-    let names = names.map_err(|error| Error::component(id, "list its splits", error))?;
-    let shown: Vec<String> = names.iter().map(text).collect();
+    let shown = split_names(dataset)?;
     let absent = |what: String| Error::NoSplit { dataset: id.boxed(), what, splits: shown.clone() };
     if !shown.iter().any(|name| name == "train") {
         return Err(absent("split `train`".to_owned()));
@@ -105,6 +111,25 @@ pub(crate) fn evaluation(
         Job { indices, stream }
     });
     Ok((start(parts, split, jobs, ahead)?, count))
+}
+
+/// The batches of a split in the order of its items, with their number.
+pub(crate) fn in_order(
+    parts: &Parts,
+    split: &Arc<Split>,
+    batch_size: usize,
+    seed: u64,
+    ahead: Ahead,
+) -> Result<(Batches, u64), Error> {
+    let items = split.sizes.len();
+    let batch_size = batch_size.max(1);
+    let name = split.name.clone();
+    let jobs = (0..items).step_by(batch_size).enumerate().map(move |(index, first)| {
+        let last = items.min(first + batch_size);
+        let stream = derive(seed, &["batch", "artifact", &name, &index.to_string()]);
+        Job { indices: (first as u64..last as u64).collect(), stream }
+    });
+    Ok((start(parts, split, jobs, ahead)?, items.div_ceil(batch_size) as u64))
 }
 
 fn start(

@@ -2,6 +2,7 @@
 
 use ablate_abi::v1::{Component, Create, Kind, PluginError};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Knows what components are like, without making them.
 pub trait Describe {
@@ -29,6 +30,17 @@ pub trait Describe {
     ) -> Option<String>;
 }
 
+/// A file that a component reads: what another run has made, or what its config names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenArtifact {
+    /// The key inside of the component's config, under which the component asks for it.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// sha256 of its content, for caches of what is computed from it.
+    pub sha256: String,
+}
+
 /// Makes components.
 pub trait Factory: Describe {
     /// Makes the component that `request` describes; `role` as in [`Describe::contract`].
@@ -46,5 +58,11 @@ pub trait Factory: Describe {
     fn sha256(&mut self, kind: Kind, name: &str, role: Option<&str>) -> String {
         let _ = (kind, name, role);
         String::new()
+    }
+
+    /// The artifacts that the config of the component at `path` names.
+    fn artifacts(&mut self, path: &str) -> Vec<GivenArtifact> {
+        let _ = path;
+        Vec::new()
     }
 }

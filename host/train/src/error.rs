@@ -155,6 +155,20 @@ pub enum Error {
     /// The data has no split that is needed, or it is empty.
     #[error("{dataset} has no {what}: its splits are {}", quoted(splits))]
     NoSplit { dataset: Box<ComponentId>, what: String, splits: Vec<String> },
+    /// An artifact that is to be made by a metric which publishes no file.
+    #[error("{component} publishes nothing: its contract names no file")]
+    PublishesNothing { component: Box<ComponentId> },
+    /// A metric that published something else than the file that it was to write.
+    #[error("{component} did not publish `{}`: {problem}", path.display())]
+    NotPublished { component: Box<ComponentId>, path: PathBuf, problem: String },
+    /// An artifact of a split that the data does not have.
+    #[error("{artifact} is of the split `{split}`, which {dataset} does not have")]
+    UnknownSplit {
+        artifact: Box<ComponentId>,
+        dataset: Box<ComponentId>,
+        split: String,
+        known: Vec<String>,
+    },
     /// The objective does not say which way is better, or there is none.
     #[error("{problem}")]
     Objective { problem: String },
@@ -208,10 +222,13 @@ impl Error {
             | Self::GradientNotFinite { .. }
             | Self::MetricNotFinite { .. } => "not-finite",
             Self::NoSplit { .. } => "data",
+            Self::NotPublished { .. } => "other",
             Self::Checkpoint { .. } | Self::Io(_) | Self::Storage { .. } => "storage",
-            Self::Objective { .. } | Self::UnknownGroup { .. } | Self::SharedWithData { .. } => {
-                "config"
-            }
+            Self::Objective { .. }
+            | Self::UnknownGroup { .. }
+            | Self::UnknownSplit { .. }
+            | Self::PublishesNothing { .. }
+            | Self::SharedWithData { .. } => "config",
             _ => "contract",
         }
     }
@@ -236,6 +253,14 @@ impl Error {
             Self::NothingTrained { outputs, .. } => {
                 vec![format!("the model gives {}", quoted(outputs))]
             }
+            Self::UnknownSplit { split, known, .. } => {
+                let near = ablate_config::nearest(split, known.iter().map(String::as_str));
+                near_and_known(near.as_deref(), "its splits are", known)
+            }
+            Self::PublishesNothing { .. } => vec![
+                "a metric publishes if its contract says the file's name under `publishes`"
+                    .to_owned(),
+            ],
             Self::UnknownGroup { known, .. } => vec![format!("there is {}", quoted(known))],
             Self::LossNotFinite { .. } | Self::GradientNotFinite { .. } => not_finite_hints(),
             Self::Tensor { problem } if problem.kind == ErrorKind::NOT_FINITE => not_finite_hints(),

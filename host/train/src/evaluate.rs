@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ablate_abi::v1::{Call, NamedTensor, PluginError, RString};
+use ablate_abi::v1::{Call, NamedTensor, PluginError, RString, RVec};
 use ablate_config::TrainSpec;
 
 use crate::data::{Ahead, Batch, Split, evaluation};
@@ -82,6 +82,53 @@ fn evaluate_batch(
     let losses = parts.losses.iter().flat_map(|loss| &loss.wires);
     let metrics = parts.metrics.iter().flat_map(|metric| &metric.wires);
     let wires = losses.chain(metrics);
+    let Forward { mut outputs, mut batch, records } = forward(parts, batch, call, split, wires)?;
+    for (loss, tally) in parts.losses.iter().zip(tallies) {
+        let (inputs, _) = gather(&loss.wires, &mut outputs, &mut batch, false);
+        let when = || format!("on split `{split}` after step {}", call.step);
+        let (value, computed) = evaluate_loss(loss, call.clone(), inputs, when)?;
+        tally.add(value, computed.averaged_over, items);
+    }
+    for metric in &mut parts.metrics {
+        let (inputs, _) = gather(&metric.wires, &mut outputs, &mut batch, false);
+        take(metric, inputs, records.clone(), split)?;
+    }
+    Ok(())
+}
+
+/// Hands a batch to a metric.
+pub(crate) fn take(
+    metric: &mut MetricPart,
+    inputs: RVec<NamedTensor>,
+    records: RVec<RString>,
+    split: &str,
+) -> Result<(), Error> {
+    let updated = {
+        let _inside = entered(&metric.id);
+        metric.handle.update(inputs, records).into_result()
+    };
+    updated.map_err(|error| {
+        Error::component(&metric.id, format!("take a batch of split `{split}`"), error)
+    })
+}
+
+/// What there is of a batch after the model.
+pub(crate) struct Forward {
+    pub(crate) outputs: Pool,
+    pub(crate) batch: Pool,
+    /// Of each item, if the model gives any.
+    pub(crate) records: RVec<RString>,
+}
+
+/// Computes the outputs of the model for those who take them by `wires`.
+pub(crate) fn forward<'w>(
+    parts: &'w Parts,
+    batch: Batch,
+    call: &Call,
+    split: &str,
+    wires: impl Iterator<Item = &'w Wire> + Clone,
+) -> Result<Forward, Error> {
+    let items = batch.items;
     let model_inputs = || parts.bound.model_inputs.iter().map(String::as_str);
     let takers = model_inputs().chain(wires.clone().filter_map(Wire::batch_tensor));
     let mut batch = Pool::new(batch.tensors, takers);
@@ -96,24 +143,8 @@ fn evaluate_batch(
         let text = format!("{} gives {records} records for a batch of {items} items", model.id());
         return Err(Error::Tensor { problem: Box::new(PluginError::contract(text)) });
     }
-    let mut outputs = Pool::new(passed.outputs, wires.filter_map(Wire::model_output));
-    for (loss, tally) in parts.losses.iter().zip(tallies) {
-        let (inputs, _) = gather(&loss.wires, &mut outputs, &mut batch, false);
-        let when = || format!("on split `{split}` after step {}", call.step);
-        let (value, computed) = evaluate_loss(loss, call.clone(), inputs, when)?;
-        tally.add(value, computed.averaged_over, items);
-    }
-    for metric in &mut parts.metrics {
-        let (inputs, _) = gather(&metric.wires, &mut outputs, &mut batch, false);
-        let updated = {
-            let _inside = entered(&metric.id);
-            metric.handle.update(inputs, passed.records.clone()).into_result()
-        };
-        updated.map_err(|error| {
-            Error::component(&metric.id, format!("take a batch of split `{split}`"), error)
-        })?;
-    }
-    Ok(())
+    let outputs = Pool::new(passed.outputs, wires.filter_map(Wire::model_output));
+    Ok(Forward { outputs, batch, records: passed.records })
 }
 
 /// `loss`, the weighted sum, and `loss/NAME` for each.
@@ -144,7 +175,12 @@ pub(crate) fn total(parts: &Parts, values: &[f64]) -> f64 {
     parts.losses.iter().zip(values).map(|(loss, value)| loss.weight * value).sum()
 }
 
-fn compute(metric: &MetricPart, split: &str, at: At, result: &mut Evaluation) -> Result<(), Error> {
+pub(crate) fn compute(
+    metric: &MetricPart,
+    split: &str,
+    at: At,
+    result: &mut Evaluation,
+) -> Result<(), Error> {
     let values = {
         let _inside = entered(&metric.id);
         metric.handle.compute().into_result()

@@ -29,7 +29,7 @@ pub(crate) enum Owner {
     Data,
     /// The model or a loss: its parameters are trained and saved.
     Training,
-    /// A metric: frozen.
+    /// A metric, or one that publishes: frozen.
     Metric,
 }
 
@@ -40,6 +40,7 @@ pub(crate) struct Layout<'a> {
     pub(crate) model: usize,
     pub(crate) losses: Vec<usize>,
     pub(crate) metrics: Vec<usize>,
+    pub(crate) artifacts: Vec<usize>,
 }
 
 impl<'a> Layout<'a> {
@@ -66,7 +67,12 @@ impl<'a> Layout<'a> {
             let path = format!("metric.{}", metric.name);
             metrics.push(walk.place(Kind::METRIC, None, &path, &metric.component)?);
         }
-        Ok(Self { placed: walk.placed, dataset, model, losses, metrics })
+        let mut artifacts = Vec::new();
+        for artifact in &spec.artifacts {
+            let path = format!("artifact.{}", artifact.name);
+            artifacts.push(walk.place(Kind::METRIC, None, &path, &artifact.component)?);
+        }
+        Ok(Self { placed: walk.placed, dataset, model, losses, metrics, artifacts })
     }
 
     /// The dataset with what its slots hold; it stands last.

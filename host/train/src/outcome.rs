@@ -1,5 +1,7 @@
 //! How a trial ended, and what was measured at its end.
 
+use std::path::PathBuf;
+
 use crate::record::{CheckpointKind, Measurement};
 use crate::state::Best;
 
@@ -24,10 +26,23 @@ pub struct Finished {
     pub epochs: u64,
     /// All splits after the last step, and if the report is on the best checkpoint, all splits there.
     pub finals: Vec<FinalMeasurement>,
+    /// What was published, in the order of the spec.
+    pub artifacts: Vec<Published>,
     /// Whether early stopping ended it.
     pub stopped_early: bool,
     /// The best objective on `valid`, if there is one.
     pub best: Option<Best>,
+}
+
+/// A file that a finished trial left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The name after `artifact.`.
+    pub name: String,
+    /// The metric that wrote it.
+    pub component: String,
+    /// Where it lies.
+    pub path: PathBuf,
 }
 
 /// A measurement of a finished trial.

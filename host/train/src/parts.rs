@@ -17,6 +17,7 @@ pub struct Parts {
     pub(crate) model: Checked,
     pub(crate) losses: Vec<LossPart>,
     pub(crate) metrics: Vec<MetricPart>,
+    pub(crate) artifacts: Vec<ArtifactPart>,
     /// Every model, block and loss once: what has parameters and state.
     pub(crate) instances: Vec<Instance>,
     pub(crate) bound: Bound,
@@ -37,11 +38,20 @@ pub(crate) struct LossPart {
 
 pub(crate) struct MetricPart {
     pub(crate) id: ComponentId,
-    /// The name after `metric.`.
+    /// The name after `metric.` or `artifact.`.
     pub(crate) name: String,
     pub(crate) objective: bool,
     pub(crate) handle: OwnedMetric,
     pub(crate) wires: Vec<Wire>,
+}
+
+pub(crate) struct ArtifactPart {
+    /// What is measured while it is made.
+    pub(crate) metric: MetricPart,
+    /// The name of its file.
+    pub(crate) file: String,
+    /// `None`: all.
+    pub(crate) splits: Option<Vec<String>>,
 }
 
 pub(crate) struct Instance {
@@ -76,10 +86,10 @@ impl Parts {
     /// Drops all components, each where [`crate::watch_components`] tells of it: what a library does
     /// then may end the process.
     pub fn dismantle(self) {
-        let Self { dataset, model, losses, metrics, mut instances, bound: _ } = self;
+        let Self { dataset, model, losses, metrics, artifacts, mut instances, bound: _ } = self;
         // Those that are used by others are kept alive by `instances`.
         drop((model, losses));
-        for metric in metrics {
+        for metric in metrics.into_iter().chain(artifacts.into_iter().map(|one| one.metric)) {
             let _inside = entered(&metric.id);
             drop(metric.handle);
         }

@@ -61,6 +61,15 @@ pub enum Phase<'a> {
         /// Batches in all.
         batches: u64,
     },
+    /// Computing what artifacts are made of.
+    Publish {
+        /// The split.
+        split: &'a str,
+        /// Batches done.
+        batch: u64,
+        /// Batches in all.
+        batches: u64,
+    },
 }
 
 /// How far a trial is.
@@ -97,11 +106,20 @@ pub trait Recorder {
     /// If it cannot be stored; the trial fails.
     fn measurement(&mut self, measurement: &Measurement) -> Result<(), StorageError>;
 
-    /// Called after every step and every batch of an evaluation.
+    /// Called after every step and every batch of an evaluation, and of what artifacts are made of.
     fn progress(&mut self, progress: &Progress<'_>);
 
     /// A checkpoint was written.
     fn checkpointed(&mut self, kind: CheckpointKind, step: u64);
+
+    /// A path for the file `file` of the artifact `name`, in a folder of its own that is there and empty: what an
+    /// attempt that was lost left of it is removed.
+    ///
+    /// # Errors
+    /// If it cannot be made, or nothing that is published is kept; the trial fails.
+    fn artifact(&mut self, name: &str, file: &str) -> Result<PathBuf, StorageError> {
+        Err(format!("no place for `{file}` of the artifact `{name}`").into())
+    }
 }
 
 /// Keeps the checkpoints of a run. Each is a folder with one folder per component and `train.json`.

@@ -13,8 +13,9 @@ use crate::error::Error;
 use crate::evaluate::{At, Evaluation, evaluate, loss_measurements, total};
 use crate::extent::Extent;
 use crate::optimizer::{configure, freeze, rates};
-use crate::outcome::{FinalMeasurement, Finished, Outcome};
+use crate::outcome::{FinalMeasurement, Finished, Outcome, Published};
 use crate::parts::Parts;
+use crate::publish::{self, check_splits};
 use crate::record::{CheckpointKind, Checkpoints, Measurement, Phase, Progress, Recorder};
 use crate::state::{self, Best, State};
 use crate::step::{Shares, accumulate, update};
@@ -45,6 +46,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let splits = splits(&parts.dataset)?;
     check_objective(parts, spec, &splits)?;
+    check_splits(parts)?;
     let train = splits.iter().find(|split| split.name == "train").expect("`splits` saw to it");
     let extent = Extent::new(&spec.train, train.sizes.len() as u64);
     configure(parts, &spec.train.optimizer)?;
@@ -100,6 +102,9 @@ fn check_objective(parts: &Parts, spec: &Spec, splits: &[Arc<Split>]) -> Result<
         splits: splits.iter().map(|split| split.name.clone()).collect(),
     })
 }
+
+/// What was measured while artifacts were made, and the artifacts.
+type Publication = (Vec<Measurement>, Vec<Published>);
 
 struct Trial<'a> {
     parts: &'a mut Parts,
@@ -267,23 +272,66 @@ impl Trial<'_> {
         let stopped = Ok(Outcome::Stopped { step });
         let Some(last) = self.measure_all(self.at())? else { return stopped };
         let mut finals = tagged(CheckpointKind::Last, last);
-        if self.spec.report.checkpoint == ReportCheckpoint::Best {
+        let artifacts = if self.spec.report.checkpoint == ReportCheckpoint::Best {
             let best = best.expect("`valid` was evaluated at least once");
-            let measured = if best.step == step {
-                finals.iter().map(|last| last.measurement.clone()).collect()
+            let reported = if best.step == step {
+                let measured = finals.iter().map(|last| last.measurement.clone()).collect();
+                self.publish(self.at())?.map(|published| (measured, published))
             } else {
+                let at = At { seed: self.state.seed, step: best.step, epoch: best.epoch };
                 let folder = self.checkpoint(CheckpointKind::Best)?;
                 state::load(self.parts, self.state.seed, &folder)?;
-                let at = At { seed: self.state.seed, step: best.step, epoch: best.epoch };
-                let measured = self.measure_all(at)?;
+                let reported = self.report(at)?;
                 let folder = self.checkpoint(CheckpointKind::Last)?;
                 state::load(self.parts, self.state.seed, &folder)?;
-                let Some(measured) = measured else { return stopped };
-                measured
+                reported
             };
+            let Some((mut measured, (values, artifacts))) = reported else { return stopped };
+            measured.extend(values);
             finals.extend(tagged(CheckpointKind::Best, measured));
+            artifacts
+        } else {
+            let Some((values, artifacts)) = self.publish(self.at())? else { return stopped };
+            finals.extend(tagged(CheckpointKind::Last, values));
+            artifacts
+        };
+        Ok(Outcome::Finished(Finished {
+            steps: step,
+            epochs: epoch,
+            finals,
+            artifacts,
+            stopped_early,
+            best,
+        }))
+    }
+
+    /// Measures and publishes in one state; `None` when asked to stop.
+    fn report(&mut self, at: At) -> Result<Option<(Vec<Measurement>, Publication)>, Error> {
+        let Some(measured) = self.measure_all(at)? else { return Ok(None) };
+        Ok(self.publish(at)?.map(|published| (measured, published)))
+    }
+
+    /// Makes the artifacts, if there are any; `None` when asked to stop.
+    fn publish(&mut self, at: At) -> Result<Option<Publication>, Error> {
+        if self.parts.artifacts.is_empty() {
+            return Ok(Some((Vec::new(), Vec::new())));
         }
-        Ok(Outcome::Finished(Finished { steps: step, epochs: epoch, finals, stopped_early, best }))
+        let stop = self.stop;
+        let standing = self.standing();
+        let recorder = &mut *self.recorder;
+        let (splits, train) = (self.splits.clone(), &self.spec.train);
+        let made = publish::make(self.parts, &splits, train, at, &mut |split, batch, batches| {
+            let phase = Phase::Publish { split, batch, batches };
+            recorder.progress(&Progress { phase, ..standing.clone() });
+            !stop.load(Ordering::SeqCst)
+        })?;
+        let Some(made) = made else { return Ok(None) };
+        if let Some(error) = made.not_finite {
+            self.record(&made.measurements)?;
+            return Err(error);
+        }
+        let artifacts = publish::write(self.parts, self.recorder)?;
+        Ok(Some((made.measurements, artifacts)))
     }
 
     /// Measures all splits; `None` when asked to stop.

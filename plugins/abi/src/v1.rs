@@ -150,6 +150,12 @@
 //! | `Differentiable` | `parameters` | the values of parameters and statistics, by path |
 //! | | `gradients` | the accumulated gradients, by path; those without one are left out |
 //! | | `non-finite-gradients` | a JSON list of the paths whose gradients hold NaN or infinity |
+//! | `Metric` that publishes | `items` | nothing; is given `{split, ids}` of the next `update` |
+//! | | `publish` | nothing; writes a file to `{path}`, where nothing is yet |
+//!
+//! A metric publishes if its contract, and its description, has `publishes`, the file's name. It is
+//! then made for an artifact: `reset`, `items` and `update` for every batch of whole splits in the
+//! order of their items, `compute`, `publish`. Equal batches give equal bytes.
 //!
 //! Left to it on purpose: exchange of gradients between processes, averaged weights, a component's
 //! last word after training, further data of items, tables and curves of metrics, devices.

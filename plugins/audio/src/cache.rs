@@ -14,6 +14,30 @@ use crate::{Error, FeatureConfig, Features};
 /// Part of every key; raised when the same audio and configuration give other features.
 pub const CACHE_REVISION: u32 = 1;
 
+/// The audio that features are of.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Source {
+    /// Samples that the features were computed from.
+    pub samples: u64,
+    /// Samples of the whole recording, which may have been cut.
+    pub total_samples: u64,
+    /// Largest absolute value of the samples; 0 is digital silence.
+    pub peak: f32,
+}
+
+/// What an entry of the cache holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cached {
+    /// The features.
+    pub features: Features,
+    /// What they are of.
+    pub source: Source,
+}
+
+/// Where an entry of the cache is, whether it is there or not.
+#[derive(Debug, Clone)]
+pub struct CacheKey(PathBuf);
+
 /// A folder with the features of audio files.
 ///
 /// The key of an entry is the sha256 of the audio's content, the configuration's JSON and
@@ -59,17 +83,45 @@ impl FeatureCache {
         E: From<Error>,
     {
         let path = path.as_ref();
-        let (key, stamp) = self.key(path, config)?;
-        let entry = self.folder.join("features").join(&key[..2]).join(&key);
-        if let Some(features) = fs_err::read(&entry).ok().and_then(|bytes| entry::parse(&bytes)) {
-            return Ok(features);
+        let (content, stamp) = self.fingerprint(path)?;
+        let key = self.key(&content, config)?;
+        if let Some(cached) = self.get(&key) {
+            return Ok(cached.features);
         }
-        let features = compute()?;
+        let cached = Cached { features: compute()?, source: Source::default() };
         // Audio that changed meanwhile must not be stored under its old content.
         if fingerprint::Stamp::of(path).is_ok_and(|now| now == stamp) {
-            self.write(&entry, &entry::render(&features))?;
+            self.put(&key, &cached)?;
         }
-        Ok(features)
+        Ok(cached.features)
+    }
+
+    /// The entry for audio with `content`, such as [`content_hash`](Self::content_hash), under
+    /// `config`, which is whatever determines the features besides the audio.
+    ///
+    /// # Errors
+    /// `ConfigJson` when `config` has no JSON.
+    pub fn key<C: Serialize + ?Sized>(&self, content: &str, config: &C) -> Result<CacheKey, Error> {
+        let json = serde_json::to_string(config).map_err(|source| Error::ConfigJson { source })?;
+        let hash = Sha256::new()
+            .chain_update(CACHE_REVISION.to_le_bytes())
+            .chain_update(content)
+            .chain_update(json);
+        let name = hex(&hash.finalize());
+        Ok(CacheKey(self.folder.join("features").join(&name[..2]).join(&name)))
+    }
+
+    /// What is stored under `key`; nothing when there is no entry or a damaged one.
+    pub fn get(&self, key: &CacheKey) -> Option<Cached> {
+        entry::parse(&fs_err::read(&key.0).ok()?)
+    }
+
+    /// Stores an entry, whole or not at all.
+    ///
+    /// # Errors
+    /// `Write` when it cannot be written.
+    pub fn put(&self, key: &CacheKey, cached: &Cached) -> Result<(), Error> {
+        self.write(&key.0, &entry::render(cached))
     }
 
     /// As [`get_or_compute`](Self::get_or_compute) with [`FeatureConfig::extract`].
@@ -88,20 +140,6 @@ impl FeatureCache {
     /// `Read` when the file cannot be read, `Write` when the cache cannot be written.
     pub fn content_hash(&self, path: impl AsRef<Path>) -> Result<String, Error> {
         self.fingerprint(path.as_ref()).map(|(hash, _)| hash)
-    }
-
-    fn key<C: Serialize + ?Sized>(
-        &self,
-        path: &Path,
-        config: &C,
-    ) -> Result<(String, fingerprint::Stamp), Error> {
-        let json = serde_json::to_string(config).map_err(|source| Error::ConfigJson { source })?;
-        let (content, stamp) = self.fingerprint(path)?;
-        let hash = Sha256::new()
-            .chain_update(CACHE_REVISION.to_le_bytes())
-            .chain_update(content)
-            .chain_update(json);
-        Ok((hex(&hash.finalize()), stamp))
     }
 
     /// Writes `bytes` to `path` so that readers see all of it or nothing.

@@ -28,7 +28,7 @@ mod features;
 
 mod cache;
 
-pub use cache::{CACHE_REVISION, FeatureCache};
+pub use cache::{CACHE_REVISION, CacheKey, Cached, FeatureCache, Source};
 pub use decode::{Audio, decode};
 pub use error::Error;
 pub use fbank::{Fbank, FbankConfig, Window};

@@ -15,7 +15,7 @@ const READINGS: usize = 6;
 /// Bytes that the cycles between two readings may keep.
 const GROWTH: u64 = 1 << 20;
 /// How often at most, where too many run.
-const BURSTS: usize = 3;
+const BURSTS: usize = 8;
 
 /// How long threads are watched.
 const BURST: Duration = Duration::from_millis(600);

@@ -92,6 +92,14 @@ impl Listed {
         Value::Object(complete)
     }
 
+    /// Whether `config` names a file whose content decides results, such as trained weights.
+    pub(crate) fn reads_files(&self, config: &Value) -> bool {
+        let properties = self.json.get("schema").and_then(|schema| schema.get("properties"));
+        let properties = properties.and_then(Value::as_object).into_iter().flatten();
+        let mut inputs = properties.filter(|(_, schema)| word(schema, "x-ablate") == "input");
+        inputs.any(|(key, _)| config.get(key).is_some_and(|value| !value.is_null()))
+    }
+
     /// The tensor contract under `config`, as text.
     pub(crate) fn describe(&self, root: Plugin_Ref, config: &Value) -> Result<String, PluginError> {
         let text = config.to_string();

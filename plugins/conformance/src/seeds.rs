@@ -41,6 +41,9 @@ pub(crate) fn seeds(subject: &Subject<'_>) -> Answer {
     {
         let changed = differing(&one, &instance.state()?);
         if !drawn.iter().any(|name| changed.contains(name)) {
+            if subject.listed.reads_files(&subject.config) {
+                return Ok("the parameters come from a file of the configuration".to_owned());
+            }
             return fail(format!("another {what} gives the same parameters"));
         }
     }

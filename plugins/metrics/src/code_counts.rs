@@ -89,20 +89,16 @@ impl CodeCounts {
         self.levels.clear();
     }
 
-    /// `measure` of the counts of each level: the mean, and the levels by name.
+    /// `measure` of the counts of each level.
     ///
     /// # Errors
     /// If no valid code was counted.
-    pub(crate) fn values(&self, measure: fn(&[u64]) -> f64) -> Result<Vec<MetricValue>, Error> {
+    pub(crate) fn levels(&self, measure: fn(&[u64]) -> f64) -> Result<Vec<f64>, Error> {
         // Every level counts the same windows.
         if self.levels.first().is_none_or(|counts| counts.iter().all(|&count| count == 0)) {
             return Err(crate::state::nothing_measured("a valid code"));
         }
-        let levels: Vec<f64> = self.levels.iter().map(|counts| measure(counts)).collect();
-        let mean = levels.iter().sum::<f64>() / levels.len() as f64;
-        let named = levels.into_iter().enumerate();
-        let named = named.map(|(index, value)| higher(&format!("level-{}", index + 1), value));
-        Ok(std::iter::once(higher("", mean)).chain(named).collect())
+        Ok(self.levels.iter().map(|counts| measure(counts)).collect())
     }
 
     /// Makes room for `levels`, which must be the same in every batch.
@@ -130,15 +126,43 @@ pub(crate) fn perplexity(counts: &[u64]) -> f64 {
     (-shares.map(|share| share * share.ln()).sum::<f64>()).exp()
 }
 
+/// Gini coefficient of the counts: 0 when all codes are used equally often, (K − 1) / K when one
+/// code is all that is used.
+///
+/// Σ over pairs of |n_j − n_k| / (2 K Σ n), which for counts in ascending order is
+/// Σ (2 i − K − 1) n_i / (K Σ n) with i from 1.
+pub(crate) fn gini(counts: &[u64]) -> f64 {
+    let mut sorted = counts.to_vec();
+    sorted.sort_unstable();
+    let size = counts.len() as i128;
+    let total: i128 = counts.iter().map(|&count| i128::from(count)).sum();
+    let ranked = sorted.iter().zip(1..);
+    let sum: i128 = ranked.map(|(&count, rank)| (2 * rank - size - 1) * i128::from(count)).sum();
+    sum as f64 / (size * total) as f64
+}
+
 /// A value without a unit, better when higher.
 pub(crate) fn higher(name: &str, value: f64) -> MetricValue {
     MetricValue { name: name.to_owned(), value, unit: "", direction: Direction::Higher }
+}
+
+/// The mean over levels called `name`, and every level, `level-1` …, below it; without a unit.
+pub(crate) fn by_level(name: &str, levels: &[f64], direction: Direction) -> Vec<MetricValue> {
+    let value = |name: String, value: f64| MetricValue { name, value, unit: "", direction };
+    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+    let separator = if name.is_empty() { "" } else { "-" };
+    let named = levels.iter().enumerate();
+    let named =
+        named.map(|(index, &level)| value(format!("{name}{separator}level-{}", index + 1), level));
+    std::iter::once(value(name.to_owned(), mean)).chain(named).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ablate_sdk::Arrays;
+    use ablate_sdk::rand::RngExt;
+    use ablate_sdk::seed::generator;
 
     #[test]
     fn known_counts_give_their_known_values() {
@@ -147,6 +171,22 @@ mod tests {
         assert_eq!(utilization(&[5, 3, 0, 2]), 0.75);
         assert_eq!(perplexity(&[0, 7, 0]), 1.0);
         assert!((perplexity(&[2; 8]) - 8.0).abs() < 1e-12);
+        assert_eq!((gini(&[3; 5]), gini(&[0, 7, 0, 0])), (0.0, 0.75));
+    }
+
+    #[test]
+    fn gini_is_the_mean_difference_of_all_pairs() {
+        let mut random = generator(5);
+        for _ in 0..500 {
+            let counts: Vec<u64> = (0..random.random_range(1..20))
+                .map(|_| random.random_range(0_u64..50).saturating_sub(20))
+                .chain([1])
+                .collect();
+            let pairs = counts.iter().flat_map(|&a| counts.iter().map(move |&b| a.abs_diff(b)));
+            let (size, total) = (counts.len() as u64, counts.iter().sum::<u64>());
+            let wanted = pairs.sum::<u64>() as f64 / (2 * size * total) as f64;
+            assert!((gini(&counts) - wanted).abs() < 1e-15, "{counts:?}");
+        }
     }
 
     #[test]

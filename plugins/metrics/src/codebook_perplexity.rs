@@ -1,9 +1,9 @@
 //! How evenly the codes are used.
 
-use crate::code_counts::{CodeCounts, CodebookConfig, perplexity};
+use crate::code_counts::{CodeCounts, CodebookConfig, by_level, perplexity};
 use crate::codes::Codes;
 use crate::state;
-use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue};
+use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue};
 use serde::{Deserialize, Serialize};
 
 /// exp of the entropy of the codes over the whole split: the mean over levels, and each level.
@@ -43,7 +43,7 @@ impl Metric for CodebookPerplexity {
     }
 
     fn compute(&self) -> Result<Vec<MetricValue>, Error> {
-        self.uses.values(perplexity)
+        Ok(by_level("", &self.uses.levels(perplexity)?, Direction::Higher))
     }
 
     fn reset(&mut self) {

@@ -1,22 +1,32 @@
 //! How much of the codebooks is in use.
 
-use crate::code_counts::{CodeCounts, CodebookConfig, higher, utilization};
+use crate::code_counts::{CodeCounts, CodebookConfig, by_level, utilization};
 use crate::codes::Codes;
 use crate::exact_sum::ExactSum;
 use crate::state;
-use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue};
+use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue};
 use serde::{Deserialize, Serialize};
 
-/// Used codes / codes over the whole split: the mean over levels, each level, and `per-batch`, the
-/// mean use within one batch relative to what uniform random codes would reach there.
+/// Used codes / codes over the whole split: the mean over levels, and each level.
 ///
-/// A count within one batch grows with the batch; only the value over the split compares variants.
+/// Beside it what is seen in one batch of N vectors, as a mean over batches:
+/// `per-batch-raw`, used codes / K, which measures the batch before all else (uniform random codes
+/// reach 1 − (1 − 1/K)^N of them), and `per-batch-normalized`, that divided by what uniform random
+/// codes reach. Both depend on how items were batched; the value over the split does not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodebookUtilization {
     counts: CodeCounts,
-    per_batch: ExactSum,
+    per_batch: Vec<PerBatch>,
     batches: u64,
+}
+
+/// Sums over batches, of one level.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PerBatch {
+    raw: ExactSum,
+    normalized: ExactSum,
 }
 
 impl CodebookUtilization {
@@ -26,7 +36,7 @@ impl CodebookUtilization {
     /// If `size` is 0 or beyond 2^24.
     pub fn with_size(size: usize) -> Result<Self, Error> {
         let counts = CodeCounts::with_size(size)?;
-        Ok(Self { counts, per_batch: ExactSum::default(), batches: 0 })
+        Ok(Self { counts, per_batch: Vec::new(), batches: 0 })
     }
 }
 
@@ -46,22 +56,36 @@ impl Metric for CodebookUtilization {
     fn update(&mut self, inputs: &Arrays, _: &[String]) -> Result<(), Error> {
         let codes = Codes::read(inputs, Some(self.counts.size()))?;
         self.counts.add(&codes)?;
-        if let Some(value) = relative_use(&codes, self.counts.size()) {
-            self.per_batch.add(value);
-            self.batches += 1;
+        let vectors = codes.valid().count();
+        if vectors == 0 {
+            return Ok(());
+        }
+        self.batches += 1;
+        self.per_batch.resize_with(codes.levels(), PerBatch::default);
+        let expected = uniform_use(vectors, self.counts.size());
+        for (level, sums) in self.per_batch.iter_mut().enumerate() {
+            let share = used(&codes, level) as f64 / self.counts.size() as f64;
+            sums.raw.add(share);
+            sums.normalized.add(share / expected);
         }
         Ok(())
     }
 
     fn compute(&self) -> Result<Vec<MetricValue>, Error> {
-        let mut values = self.counts.values(utilization)?;
-        values.push(higher("per-batch", self.per_batch.value() / self.batches as f64));
+        let mut values = by_level("", &self.counts.levels(utilization)?, Direction::Higher);
+        let mean = |sum: &ExactSum| sum.value() / self.batches as f64;
+        let raw: Vec<f64> = self.per_batch.iter().map(|sums| mean(&sums.raw)).collect();
+        let normalized: Vec<f64> =
+            self.per_batch.iter().map(|sums| mean(&sums.normalized)).collect();
+        // More vectors in a batch use more codes, which is no merit.
+        values.extend(by_level("per-batch-raw", &raw, Direction::Neither));
+        values.extend(by_level("per-batch-normalized", &normalized, Direction::Higher));
         Ok(values)
     }
 
     fn reset(&mut self) {
         self.counts.clear();
-        self.per_batch = ExactSum::default();
+        self.per_batch.clear();
         self.batches = 0;
     }
 
@@ -72,39 +96,45 @@ impl Metric for CodebookUtilization {
     fn merge(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let other: Self = state::read(Self::NAME, bytes)?;
         self.counts.merge(&other.counts)?;
-        self.per_batch.merge(&other.per_batch);
+        self.per_batch
+            .resize_with(self.per_batch.len().max(other.per_batch.len()), PerBatch::default);
+        for (sums, others) in self.per_batch.iter_mut().zip(&other.per_batch) {
+            sums.raw.merge(&others.raw);
+            sums.normalized.merge(&others.normalized);
+        }
         self.batches += other.batches;
         Ok(())
     }
 }
 
-/// Share of the codes that a batch of N vectors uses, mean over levels, divided by the share
-/// 1 − (1 − 1/K)^N that N uniform draws from K codes use on average; none without a vector.
-fn relative_use(codes: &Codes, size: usize) -> Option<f64> {
-    let vectors = codes.valid().count();
-    if vectors == 0 {
-        return None;
-    }
-    let mut used = 0;
-    for level in 0..codes.levels() {
-        let mut column: Vec<i64> = codes.valid().map(|window| window[level]).collect();
-        column.sort_unstable();
-        column.dedup();
-        used += column.len();
-    }
-    let share = used as f64 / (codes.levels() * size) as f64;
+/// Codes of a level that a batch uses.
+fn used(codes: &Codes, level: usize) -> usize {
+    let mut column: Vec<i64> = codes.valid().map(|window| window[level]).collect();
+    column.sort_unstable();
+    column.dedup();
+    column.len()
+}
+
+/// The share 1 − (1 − 1/K)^N of K codes that N uniform draws use on average.
+fn uniform_use(vectors: usize, size: usize) -> f64 {
     // ln_1p and exp_m1: for large K the plain form loses its digits.
-    let expected = -(vectors as f64 * (-1.0 / size as f64).ln_1p()).exp_m1();
-    Some(share / expected)
+    -(vectors as f64 * (-1.0 / size as f64).ln_1p()).exp_m1()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ablate_sdk::rand::RngExt;
+    use ablate_sdk::seed::generator;
 
     /// A batch of codes `[B, 1, 1]`.
     fn batch(codes: &[i64]) -> Arrays {
         Arrays::new().with("codes", codes.to_vec(), &[codes.len(), 1, 1])
+    }
+
+    /// The value called `name`.
+    fn of(values: &[(String, f64)], name: &str) -> f64 {
+        values.iter().find(|(known, _)| known == name).expect("a value of that name").1
     }
 
     fn measure(size: usize, batches: &[Arrays]) -> Result<Vec<(String, f64)>, Error> {
@@ -117,10 +147,14 @@ mod tests {
     fn counts_codes_over_the_whole_split() {
         let values = measure(4, &[batch(&[0, 0, 1]), batch(&[1, 3, 0])]).expect("in range");
         let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["", "level-1", "per-batch"]);
+        let (raw, normalized) = ("per-batch-raw", "per-batch-normalized");
+        let one = ["", "level-1", raw, "per-batch-raw-level-1", normalized];
+        assert_eq!(names[..5], one);
+        assert_eq!(names[5..], ["per-batch-normalized-level-1"]);
         assert_eq!((values[0].1, values[1].1), (0.75, 0.75));
-        // (2/4 + 3/4) / 2 divided by 1 - (3/4)^3 = 37/64.
-        assert!((values[2].1 - 0.625 * 64.0 / 37.0).abs() < 1e-12);
+        // (2/4 + 3/4) / 2, and that divided by 1 - (3/4)^3 = 37/64.
+        assert_eq!((of(&values, raw), of(&values, "per-batch-raw-level-1")), (0.625, 0.625));
+        assert!((of(&values, normalized) - 0.625 * 64.0 / 37.0).abs() < 1e-12);
     }
 
     #[test]
@@ -134,7 +168,10 @@ mod tests {
         assert_eq!(values[0], (String::new(), 0.5));
         assert_eq!(values[1], ("level-1".to_owned(), 0.75));
         assert_eq!(values[2], ("level-2".to_owned(), 0.25));
-        assert!((values[3].1 - 0.5 / expected).abs() < 1e-12);
+        assert_eq!(of(&values, "per-batch-raw-level-1"), 0.75);
+        assert_eq!(of(&values, "per-batch-raw-level-2"), 0.25);
+        assert!((of(&values, "per-batch-normalized") - 0.5 / expected).abs() < 1e-12);
+        assert!((of(&values, "per-batch-normalized-level-1") - 0.75 / expected).abs() < 1e-12);
     }
 
     #[test]
@@ -143,9 +180,33 @@ mod tests {
         let all: Vec<Arrays> =
             (0..27_i64).map(|index| batch(&[index / 9, index / 3 % 3, index % 3])).collect();
         let values = measure(3, &all).expect("in range");
-        assert!((values[2].1 - 1.0).abs() < 1e-12);
+        assert!((of(&values, "per-batch-normalized") - 1.0).abs() < 1e-12);
         // One code of one is all there is.
-        assert_eq!(measure(1, &[batch(&[0, 0])]).expect("in range")[2].1, 1.0);
+        let values = measure(1, &[batch(&[0, 0])]).expect("in range");
+        assert_eq!(of(&values, "per-batch-normalized"), 1.0);
+    }
+
+    #[test]
+    fn a_codebook_in_uniform_use_looks_dead_in_small_batches() {
+        let mut random = generator(7);
+        let mut draw = |vectors: usize, batches: usize| {
+            let mut one = || {
+                let codes: Vec<i64> = (0..vectors).map(|_| random.random_range(0..256)).collect();
+                batch(&codes)
+            };
+            let batches: Vec<Arrays> = (0..batches).map(|_| one()).collect();
+            let values = measure(256, &batches).expect("in range");
+            (values[0].1, of(&values, "per-batch-raw"), of(&values, "per-batch-normalized"))
+        };
+        // 32 documents of one vector: 1 − (255/256)^32 = 11.8 % of 256 codes, though all are used.
+        let (split, raw, normalized) = draw(32, 2000);
+        assert_eq!(split, 1.0);
+        assert!((raw - 0.1177).abs() < 5e-4, "{raw}");
+        assert!((normalized - 1.0).abs() < 5e-3, "{normalized}");
+        // 32 documents of 40 windows: 99.3 %.
+        let (_, raw, normalized) = draw(32 * 40, 200);
+        assert!((raw - 0.9933).abs() < 1e-3, "{raw}");
+        assert!((normalized - 1.0).abs() < 1e-3, "{normalized}");
     }
 
     #[test]

@@ -30,13 +30,33 @@ impl Codes {
         }
         let values = inputs.integers("codes")?;
         let mask = inputs.mask_or_all("code_mask", batch * windows)?;
+        Self::new(values, mask, [batch, windows, levels], size)
+    }
+
+    /// Codes from what they are made of, under the same conditions.
+    pub(crate) fn new(
+        values: Vec<i64>,
+        mask: Vec<bool>,
+        [batch, windows, levels]: [usize; 3],
+        size: Option<usize>,
+    ) -> Result<Self, Error> {
         let codes = Self { values, mask, batch, windows, levels };
         codes.check_range(size)?;
         Ok(codes)
     }
 
+    /// What they are made of: values, mask and `[B, W, L]`.
+    pub(crate) fn into_parts(self) -> (Vec<i64>, Vec<bool>, [usize; 3]) {
+        (self.values, self.mask, [self.batch, self.windows, self.levels])
+    }
+
     pub(crate) fn levels(&self) -> usize {
         self.levels
+    }
+
+    /// Items of the batch.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
     }
 
     /// The codes of every valid window of the batch, one per level.

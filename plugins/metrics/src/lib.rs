@@ -1,4 +1,4 @@
-//! Metrics over a whole split: codebook use, signal-to-noise ratio, accuracy, error.
+//! Metrics over a whole split: codebook use, code rate, signal-to-noise ratio, accuracy, error.
 //!
 //! States merge exactly: however the batches were spread over instances, the values have the same
 //! bits.
@@ -26,6 +26,16 @@ mod codebook_utilization;
 
 mod codebook_perplexity;
 
+mod codebook_gini;
+
+mod effective_capacity;
+
+mod code_rate;
+
+mod compression;
+
+mod aggregation;
+
 mod unique_code_ratio;
 
 mod pairs;
@@ -38,10 +48,14 @@ mod accuracy;
 
 pub use accuracy::{Accuracy, AccuracyConfig};
 pub use code_counts::CodebookConfig;
+pub use code_rate::CodeRate;
+pub use codebook_gini::CodebookGini;
 pub use codebook_perplexity::CodebookPerplexity;
 pub use codebook_utilization::CodebookUtilization;
+pub use compression::Compression;
+pub use effective_capacity::EffectiveCapacity;
 pub use mae::Mae;
-pub use snr_db::SnrDb;
+pub use snr_db::{Baseline, SnrDb, SnrDbConfig};
 pub use unique_code_ratio::UniqueCodeRatio;
 
 ablate_sdk::export_plugin!(
@@ -49,6 +63,10 @@ ablate_sdk::export_plugin!(
     [
         metric CodebookUtilization,
         metric CodebookPerplexity,
+        metric CodebookGini,
+        metric EffectiveCapacity,
+        metric CodeRate,
+        metric Compression,
         metric UniqueCodeRatio,
         metric SnrDb,
         metric Accuracy,

@@ -50,6 +50,26 @@ impl<'a> Pairs<'a> {
         (0..self.items).map(|item| self.sum(item * rows..(item + 1) * rows, term)).collect()
     }
 
+    /// Of each item, the sum over its rows and features of the squared difference of the target to
+    /// its mean over the valid rows of the item: what predicting that mean leaves over.
+    pub(crate) fn target_spreads(&self) -> Vec<f64> {
+        let rows = self.mask.len() / self.items.max(1);
+        (0..self.items).map(|item| self.target_spread(item * rows..(item + 1) * rows)).collect()
+    }
+
+    fn target_spread(&self, rows: std::ops::Range<usize>) -> f64 {
+        let width = self.prediction.len() / self.mask.len();
+        let valid: Vec<usize> = rows.filter(|&row| self.mask[row]).collect();
+        let mut spread = 0.0;
+        for feature in 0..width {
+            let target = |&row: &usize| f64::from(self.target[row * width + feature]);
+            // Twice through, since the mean of squares less the square of the mean loses digits.
+            let mean = valid.iter().map(target).sum::<f64>() / valid.len() as f64;
+            spread += valid.iter().map(|row| (target(row) - mean).powi(2)).sum::<f64>();
+        }
+        spread
+    }
+
     fn sum(&self, rows: std::ops::Range<usize>, term: fn(f64, f64) -> f64) -> f64 {
         let width = self.prediction.len() / self.mask.len();
         let mut sum = 0.0;

@@ -1,27 +1,36 @@
 //! How many items can be told apart by their codes.
 
+use crate::aggregation::Aggregation;
 use crate::code_counts::higher;
 use crate::codes::Codes;
 use crate::state;
-use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue, NoConfig};
+use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue, NoConfig, SlotSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// Items whose tuple of codes (valid windows in order, all levels) no other item has / items.
+/// Items whose tuple of codes (valid windows in order, all levels) no other item has / items; with a
+/// block in its slot `aggregation`, of the codes that this makes of the windows'.
 ///
 /// An item without a valid window has no code to be found by: it counts, and is never unique.
+#[derive(Debug, Default)]
+pub struct UniqueCodeRatio {
+    aggregation: Option<Aggregation>,
+    items: Items,
+}
+
+/// What was seen so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UniqueCodeRatio {
-    /// Levels of the codes; none before the first item.
+struct Items {
+    /// Levels of the codes; none where nobody said it before the first item.
     levels: Option<usize>,
     /// Items by the first 128 bits of the SHA-256 of their tuple, which keeps long tuples small.
     tuples: BTreeMap<u128, u64>,
     without_code: u64,
 }
 
-impl UniqueCodeRatio {
+impl Items {
     /// Tuples have a meaning only among equals.
     fn fit(&mut self, levels: usize) -> Result<(), Error> {
         let before = *self.levels.get_or_insert(levels);
@@ -38,52 +47,65 @@ impl Metric for UniqueCodeRatio {
     const DOC: &'static str = "Share of the items whose codes no other item has.";
 
     fn contract(_: &NoConfig) -> Result<Contract, Error> {
-        Ok(Contract::new().input("codes: int[B, W, L]").input("code_mask?: bool[B, W]"))
+        Ok(Contract::new()
+            .input("codes: int[B, W, L]")
+            .input("code_mask?: bool[B, W]")
+            .input("codebooks?: f32[L, K, D]")
+            .slot("aggregation", Aggregation::contract()))
     }
 
-    fn new(_: &NoConfig, _: &mut Build) -> Result<Self, Error> {
-        Ok(Self::default())
+    fn slots() -> Vec<SlotSpec> {
+        vec![Aggregation::slot()]
+    }
+
+    fn new(_: &NoConfig, build: &mut Build) -> Result<Self, Error> {
+        let items = Items { levels: Some(build.dim("L")?), ..Items::default() };
+        Ok(Self { aggregation: Aggregation::new(build)?, items })
     }
 
     fn update(&mut self, inputs: &Arrays, _: &[String]) -> Result<(), Error> {
-        let codes = Codes::read(inputs, None)?;
-        self.fit(codes.levels())?;
+        let mut codes = Codes::read(inputs, None)?;
+        if let Some(aggregation) = &self.aggregation {
+            codes = aggregation.apply(inputs, codes)?;
+        }
+        self.items.fit(codes.levels())?;
         for tuple in codes.items() {
             if tuple.is_empty() {
-                self.without_code += 1;
+                self.items.without_code += 1;
             } else {
-                *self.tuples.entry(digest(&tuple)).or_default() += 1;
+                *self.items.tuples.entry(digest(&tuple)).or_default() += 1;
             }
         }
         Ok(())
     }
 
     fn compute(&self) -> Result<Vec<MetricValue>, Error> {
-        let items = self.tuples.values().sum::<u64>() + self.without_code;
+        let Items { levels: _, tuples, without_code } = &self.items;
+        let items = tuples.values().sum::<u64>() + without_code;
         if items == 0 {
             return Err(state::nothing_measured("an item"));
         }
-        let unique = self.tuples.values().filter(|&&count| count == 1).count();
+        let unique = tuples.values().filter(|&&count| count == 1).count();
         Ok(vec![higher("", unique as f64 / items as f64)])
     }
 
     fn reset(&mut self) {
-        *self = Self::default();
+        self.items = Items { levels: self.items.levels, ..Items::default() };
     }
 
     fn state(&self) -> Result<Vec<u8>, Error> {
-        state::write(self)
+        state::write(&self.items)
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let other: Self = state::read(Self::NAME, bytes)?;
+        let other: Items = state::read(Self::NAME, bytes)?;
         if let Some(levels) = other.levels {
-            self.fit(levels)?;
+            self.items.fit(levels)?;
         }
         for (tuple, count) in other.tuples {
-            *self.tuples.entry(tuple).or_default() += count;
+            *self.items.tuples.entry(tuple).or_default() += count;
         }
-        self.without_code += other.without_code;
+        self.items.without_code += other.without_code;
         Ok(())
     }
 }

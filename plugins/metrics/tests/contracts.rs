@@ -1,7 +1,8 @@
 //! What the metrics take, as experiments and the host's checks see it.
 
 use ablate_metrics::{
-    Accuracy, CodebookPerplexity, CodebookUtilization, Mae, SnrDb, UniqueCodeRatio,
+    Accuracy, CodeRate, CodebookGini, CodebookPerplexity, CodebookUtilization, Compression,
+    EffectiveCapacity, Mae, SnrDb, UniqueCodeRatio,
 };
 use ablate_sdk::Metric;
 use ablate_sdk::schemars::schema_for;
@@ -27,7 +28,11 @@ fn inputs_bind_by_the_names_that_models_and_datasets_use() {
     let codes = ["codes: int[B, W, L]", "code_mask?: bool[B, W]", "codebooks?: f32[L, K, D]"];
     assert_eq!(inputs::<CodebookUtilization>(), codes);
     assert_eq!(inputs::<CodebookPerplexity>(), codes);
-    assert_eq!(inputs::<UniqueCodeRatio>(), codes[..2]);
+    assert_eq!(inputs::<CodebookGini>(), codes);
+    assert_eq!(inputs::<EffectiveCapacity>(), codes);
+    assert_eq!(inputs::<UniqueCodeRatio>(), codes);
+    assert_eq!(inputs::<CodeRate>(), [codes[0], codes[1], "seconds: f32[B]"]);
+    assert_eq!(inputs::<Compression>(), [codes[0], codes[1], "mask: bool[B, T]"]);
     let frames = ["prediction: f32[B, T, F]", "target: f32[B, T, F]", "mask?: bool[B, T]"];
     assert_eq!(inputs::<SnrDb>(), frames);
     assert_eq!(inputs::<Mae>(), ["prediction: f32[...]", "target: f32[...]", "mask?: bool[...]"]);

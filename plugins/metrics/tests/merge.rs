@@ -2,7 +2,8 @@
 //! instance gives which saw them all. Checked on many random splits and batches.
 
 use ablate_metrics::{
-    Accuracy, CodebookPerplexity, CodebookUtilization, Mae, SnrDb, UniqueCodeRatio,
+    Accuracy, Baseline, CodeRate, CodebookGini, CodebookPerplexity, CodebookUtilization,
+    Compression, EffectiveCapacity, Mae, SnrDb, UniqueCodeRatio,
 };
 use ablate_sdk::rand::{Rng, RngExt};
 use ablate_sdk::seed::generator;
@@ -44,13 +45,16 @@ fn draw_vec<T, R: Rng>(random: &mut R, count: usize, draw: impl Fn(&mut R) -> T)
     (0..count).map(|_| draw(random)).collect()
 }
 
-/// Codes `[B, W, 2]` with a mask.
+/// Codes `[B, W, 2]` with a mask, of items of some frames and seconds.
 fn codes<R: Rng>(random: &mut R) -> Arrays {
     let (batch, windows) = (random.random_range(0..4), random.random_range(0..4));
     let codes = draw_vec(random, batch * windows * 2, |r| r.random_range(0..CODES as i64));
     let mask = draw_vec(random, batch * windows, RngExt::random::<bool>);
     let shape = [batch, windows, 2];
-    Arrays::new().with("codes", codes, &shape).with("code_mask", mask, &shape[..2])
+    let seconds = draw_vec(random, batch, |r| r.random_range(0.0_f32..40.0));
+    let frames = draw_vec(random, batch * 3, RngExt::random::<bool>);
+    let codes = Arrays::new().with("codes", codes, &shape).with("code_mask", mask, &shape[..2]);
+    codes.with("seconds", seconds, &[batch]).with("mask", frames, &[batch, 3])
 }
 
 /// Frames `[B, T, 2]` with a mask.
@@ -81,13 +85,18 @@ fn codebook_metrics_merge_exactly() {
     let random = &mut generator(1);
     check(|| CodebookUtilization::with_size(CODES).expect("in range"), codes, random);
     check(|| CodebookPerplexity::with_size(CODES).expect("in range"), codes, random);
+    check(|| CodebookGini::with_size(CODES).expect("in range"), codes, random);
+    check(|| EffectiveCapacity::with_size(CODES).expect("in range"), codes, random);
     check(UniqueCodeRatio::default, codes, random);
+    check(CodeRate::default, codes, random);
+    check(Compression::default, codes, random);
 }
 
 #[test]
 fn frame_metrics_merge_exactly() {
     let random = &mut generator(2);
     check(SnrDb::default, frames, random);
+    check(|| SnrDb::with_baseline(Baseline::ItemMean), frames, random);
     check(Mae::default, frames, random);
 }
 

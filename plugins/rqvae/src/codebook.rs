@@ -131,7 +131,7 @@ pub fn cluster(vectors: Tensor<2>, size: usize, generator: &mut impl Rng) -> Cod
 }
 
 /// argmin over k of ‖x − e_k‖², for which ‖e_k‖² − 2 x·e_k is enough.
-fn nearest(vectors: Tensor<2>, codes: &Tensor<2>) -> Tensor<1, Int> {
+pub(crate) fn nearest(vectors: Tensor<2>, codes: &Tensor<2>) -> Tensor<1, Int> {
     let norms = (codes.clone() * codes.clone()).sum_dim(1).transpose();
     let products = vectors.matmul(codes.clone().transpose());
     (norms - products.mul_scalar(2.0)).argmin(1).squeeze_dim(1)

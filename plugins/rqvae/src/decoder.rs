@@ -1,167 +1,33 @@
-//! Frames from codes: queries that know only their position look at the codes of the windows.
+//! Decoders: frames from the codes of windows alone, so that nothing can bypass the codes.
 
-use crate::burn;
-use crate::config::RqVaeConfig;
-use crate::positions::{Places, WINDOW_WIDTH};
-use crate::rows::rows;
-use ablate_sdk::burn::module::Module;
-use ablate_sdk::burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use ablate_sdk::burn::tensor::activation::relu;
-use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+mod located;
+mod memory;
+mod multi_window;
+mod positional;
+mod residual_mlp;
 
-/// What stands for the score of a window that does not count: below any real score, and finite.
-const MASKED_SCORE: f32 = -1e30;
+use ablate_sdk::burn::tensor::{Bool, Tensor};
+use ablate_sdk::{Contract, Error, Tensors};
 
-/// How much the first head's scores fall with a window of distance; each next head's fall half as
-/// much (Press, Smith and Lewis, 2022).
-const FIRST_SLOPE: f32 = 4.0;
+pub use located::{LocatedConfig, LocatedDecoder};
+pub use memory::MemoryPositions;
+pub use multi_window::{MultiWindowConfig, MultiWindowDecoder, Norms};
+pub use positional::{PositionalConfig, PositionalDecoder};
+pub use residual_mlp::ResidualMlpDecoder;
 
-/// Blocks of cross attention from positions to codes.
-#[derive(Module, Debug)]
-pub struct Decoder {
-    queries: Position,
-    keys: Position,
-    blocks: Vec<AttentionBlock>,
-    norm: LayerNorm,
-    output: Linear,
+/// The contract of the role `decoder`.
+pub(crate) fn decoder_contract() -> Contract {
+    Contract::new()
+        .input("memory: f32[B, W, D]")
+        .input("memory_mask: bool[B, W]")
+        .input("mask: bool[B, T]")
+        .output("frames: f32[B, T, F]")
 }
 
-impl Decoder {
-    /// For frames of `features` numbers.
-    pub fn new(features: usize, config: &RqVaeConfig, device: &Device) -> Self {
-        let width = config.latent_dim;
-        let block = |_| AttentionBlock::new(width, config.heads, device);
-        Self {
-            queries: Position::new(width, device),
-            keys: Position::new(width, device),
-            blocks: (0..config.decoder_layers).map(block).collect(),
-            norm: LayerNormConfig::new(width).init(device),
-            output: LinearConfig::new(width, features).init(device),
-        }
-    }
+/// Codes `[B, W, D]`, the mask of their windows `[B, W]` and that of the frames `[B, T]`.
+type Memory = (Tensor<3>, Tensor<2, Bool>, Tensor<2, Bool>);
 
-    /// Frames `[B, T, F]` from codes `[B, W, D]` under the mask `[B, W]`.
-    pub fn forward(&self, codes: Tensor<3>, mask: &Tensor<2, Bool>, places: &Places) -> Tensor<3> {
-        let ([_, _, width], device) = (codes.dims(), codes.device());
-        let memory = codes
-            + self.keys.forward(
-                places.windows_in_frames(width, &device),
-                places.windows_in_windows(&device),
-            );
-        let mut queries = self
-            .queries
-            .forward(places.frames_in_frames(width, &device), places.frames_in_windows(&device));
-        let distances = places.distances(&device);
-        for block in &self.blocks {
-            queries = block.forward(queries, memory.clone(), mask, &distances);
-        }
-        rows(&self.output, self.norm.forward(queries))
-    }
-}
-
-/// A position as a vector, from sinusoids of it in frames and in windows.
-#[derive(Module, Debug)]
-struct Position {
-    frames: Linear,
-    windows: Linear,
-}
-
-impl Position {
-    fn new(width: usize, device: &Device) -> Self {
-        Self {
-            frames: LinearConfig::new(width, width).init(device),
-            windows: LinearConfig::new(WINDOW_WIDTH, width).with_bias(false).init(device),
-        }
-    }
-
-    fn forward(&self, frames: Tensor<3>, windows: Tensor<3>) -> Tensor<3> {
-        rows(&self.frames, frames) + rows(&self.windows, windows)
-    }
-}
-
-/// x + attention(norm(x), codes), then x + feed-forward(norm(x)).
-#[derive(Module, Debug)]
-struct AttentionBlock {
-    attention_norm: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    feed_norm: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-    heads: usize,
-}
-
-impl AttentionBlock {
-    fn new(width: usize, heads: usize, device: &Device) -> Self {
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let norm = || LayerNormConfig::new(width).init(device);
-        Self {
-            attention_norm: norm(),
-            query: linear(width, width),
-            key: linear(width, width),
-            value: linear(width, width),
-            output: linear(width, width),
-            feed_norm: norm(),
-            widen: linear(width, 2 * width),
-            narrow: linear(2 * width, width),
-            heads,
-        }
-    }
-
-    /// Queries `[B, T, D]` that look at the memory `[B, W, D]`, at `distances` `[B, 1, T, W]`.
-    fn forward(
-        &self,
-        queries: Tensor<3>,
-        memory: Tensor<3>,
-        mask: &Tensor<2, Bool>,
-        distances: &Tensor<4>,
-    ) -> Tensor<3> {
-        let normed = self.attention_norm.forward(queries.clone());
-        let queries = queries + self.attend(normed, memory, mask, distances);
-        let hidden = relu(rows(&self.widen, self.feed_norm.forward(queries.clone())));
-        queries + rows(&self.narrow, hidden)
-    }
-
-    fn attend(
-        &self,
-        queries: Tensor<3>,
-        memory: Tensor<3>,
-        mask: &Tensor<2, Bool>,
-        distances: &Tensor<4>,
-    ) -> Tensor<3> {
-        let [batch, frames, width] = queries.dims();
-        let scale = ((width / self.heads) as f64).sqrt().recip();
-        let queries = self.split(rows(&self.query, queries).mul_scalar(scale));
-        let keys = self.split(rows(&self.key, memory.clone()));
-        let values = self.split(rows(&self.value, memory));
-        let scores = queries.matmul(keys.swap_dims(2, 3));
-        let slopes: Vec<f32> =
-            (0..self.heads).map(|head| FIRST_SLOPE * 0.5_f32.powi(head as i32)).collect();
-        let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &scores.device());
-        let scores = scores - distances.clone() * slopes.reshape([1, self.heads, 1, 1]);
-        let attended = masked_softmax(scores, mask).matmul(values);
-        rows(&self.output, attended.swap_dims(1, 2).reshape([batch, frames, width]))
-    }
-
-    /// `[B, T, D]` to `[B, heads, T, D / heads]`.
-    fn split(&self, vectors: Tensor<3>) -> Tensor<4> {
-        let [batch, count, width] = vectors.dims();
-        vectors.reshape([batch, count, self.heads, width / self.heads]).swap_dims(1, 2)
-    }
-}
-
-/// Softmax over the windows `[B, heads, T, W]` that count in `[B, W]`. An item without any gets
-/// zeros; no NaN arises on the way.
-fn masked_softmax(scores: Tensor<4>, mask: &Tensor<2, Bool>) -> Tensor<4> {
-    let shape = scores.dims();
-    let valid = mask.clone().unsqueeze_dims::<4>(&[1, 1]);
-    let scores = scores.mask_fill(valid.clone().bool_not().expand(shape), MASKED_SCORE);
-    // The softmax does not depend on the shift, so no gradient flows through it.
-    let largest = scores.clone().detach().max_dim(3);
-    let powers = (scores - largest).exp() * valid.float();
-    let total = powers.clone().sum_dim(3);
-    let nothing = total.clone().equal_elem(0.0);
-    powers / total.mask_fill(nothing, 1.0)
+/// The inputs of a decoder.
+fn read_memory(inputs: &Tensors) -> Result<Memory, Error> {
+    Ok((inputs.float("memory")?, inputs.bool("memory_mask")?, inputs.bool("mask")?))
 }

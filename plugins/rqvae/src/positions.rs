@@ -44,8 +44,7 @@ impl Places {
 
     /// The position of each frame in frames, `[1, T, width]`.
     pub(crate) fn frames_in_frames(&self, width: usize, device: &Device) -> Tensor<3> {
-        let positions = (0..self.frames).map(|frame| frame as f64).collect::<Vec<_>>();
-        sinusoids(&positions, [1, self.frames], &frame_rates(width), device)
+        frame_sinusoids(self.frames, width, device)
     }
 
     /// The position of each frame in windows, `[B, T, WINDOW_WIDTH]`: where it lies in its window
@@ -69,6 +68,32 @@ impl Places {
         sinusoids(&positions, [1, self.windows], &window_rates(), device)
     }
 
+    /// 1 for the valid window that each valid frame lies nearest to, of equally near ones the
+    /// first, else 0: `[B, T, W]`, from the masks that the places were made from.
+    pub(crate) fn nearest_windows(
+        &self,
+        frame_mask: &[bool],
+        window_mask: &[bool],
+        device: &Device,
+    ) -> Tensor<3> {
+        let (frames, windows) = (self.frames, self.windows);
+        let mut values = vec![0.0_f32; self.shares.len() * frames * windows];
+        for (item, share) in self.shares.iter().enumerate() {
+            let filled = &window_mask[item * windows..][..windows];
+            let filled: Vec<usize> = (0..windows).filter(|&window| filled[window]).collect();
+            for frame in (0..frames).filter(|frame| frame_mask[item * frames + frame]) {
+                let place = (frame as f64 + 0.5) / share - 0.5;
+                let distance = |window: &usize| (place - *window as f64).abs();
+                let nearest = filled.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+                if let Some(window) = nearest {
+                    values[(item * frames + frame) * windows + window] = 1.0;
+                }
+            }
+        }
+        let shape = [self.shares.len(), frames, windows];
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
     /// How many windows lie between each frame and the center of each window, `[B, 1, T, W]`.
     pub(crate) fn distances(&self, device: &Device) -> Tensor<4> {
         let mut values = Vec::with_capacity(self.shares.len() * self.frames * self.windows);
@@ -82,6 +107,12 @@ impl Places {
         let shape = [self.shares.len(), 1, self.frames, self.windows];
         Tensor::from_data(TensorData::new(values, shape), device)
     }
+}
+
+/// Sinusoids of the numbers of the first frames, `[1, T, width]`, for an even `width`.
+pub(crate) fn frame_sinusoids(frames: usize, width: usize, device: &Device) -> Tensor<3> {
+    let positions = (0..frames).map(|frame| frame as f64).collect::<Vec<_>>();
+    sinusoids(&positions, [1, frames], &frame_rates(width), device)
 }
 
 fn frame_rates(width: usize) -> Vec<f64> {
@@ -148,6 +179,24 @@ mod tests {
         let places = Places::new(&[true; 4], 4, &[true; 2], 2);
         let expected = [0.25, 1.25, 0.25, 0.75, 0.75, 0.25, 1.25, 0.25];
         assert_eq!(values(places.distances(&Device::flex())), expected);
+    }
+
+    #[test]
+    fn a_frame_belongs_to_the_nearest_window_that_counts() {
+        // Six frames in three windows, of which the second does not count; then an item of none.
+        let frames = [[true; 6], [true, true, true, true, false, false], [true; 6]].concat();
+        let windows = [true, false, true, true, true, false, false, false, false];
+        let places = Places::new(&frames, 6, &windows, 3);
+        let found = values(places.nearest_windows(&frames, &windows, &Device::flex()));
+        let of = |item: usize, frame: usize| -> Vec<usize> {
+            let row = &found[(item * 6 + frame) * 3..][..3];
+            (0..3).filter(|&window| row[window] == 1.0).collect()
+        };
+        let first: Vec<_> = (0..6).flat_map(|frame| of(0, frame)).collect();
+        assert_eq!(first, [0, 0, 0, 2, 2, 2]);
+        let second: Vec<_> = (0..6).flat_map(|frame| of(1, frame)).collect();
+        assert_eq!(second, [0, 0, 1, 1]);
+        assert!((0..6).all(|frame| of(2, frame).is_empty()));
     }
 
     #[test]

@@ -1,34 +1,17 @@
-//! Residual vector quantization with moving-average codebooks.
+//! Blocks of role `quantizer`: vectors to codes and back.
 
-use crate::burn;
-use crate::codebook::{Codebook, cluster};
-use crate::config::RqVaeConfig;
-use crate::rows::{flags, zero_outside};
-use ablate_sdk::burn::module::{Module, RunningState};
-use ablate_sdk::burn::tensor::{Bool, Device, Distribution, Int, Tensor};
-use ablate_sdk::seed::generator;
+mod cascade;
+mod ema;
+mod gradient;
+mod running;
+mod straight_through;
 
-/// A cascade of codebooks: each quantizes what the ones before it left over.
-///
-/// The codebooks are no parameters: they follow moving averages, kept here so that a saved and
-/// restored quantizer goes on bit for bit.
-#[derive(Module, Debug)]
-pub struct ResidualQuantizer {
-    /// `[L, K]`.
-    counts: RunningState<Tensor<2>>,
-    /// `[L, K, D]`.
-    sums: RunningState<Tensor<3>>,
-    /// `[L, K, D]`.
-    codes: RunningState<Tensor<3>>,
-    /// Updates so far, of shape `[1]`.
-    updates: RunningState<Tensor<1>>,
-    /// 1 once the codebooks hold something that came from data or was meant to stay, else 0.
-    initialized: RunningState<Tensor<1>>,
-    decay: f64,
-    commitment: f64,
-    dead_code_ratio: f64,
-    dead_code_warmup: usize,
-}
+use ablate_sdk::burn::tensor::{Bool, Int, Tensor};
+use ablate_sdk::{Call, Contract, Error, Tensors};
+
+pub use ema::{EmaConfig, EmaQuantizer};
+pub use gradient::{GradientConfig, GradientQuantizer};
+pub use straight_through::StraightThrough;
 
 /// Seeds of what is drawn while the codebooks learn.
 #[derive(Clone, Copy, Debug)]
@@ -39,181 +22,123 @@ pub struct TrainingSeeds {
     pub dead_codes: u64,
 }
 
-/// What the quantizer made of vectors `[B, W, D]`.
+impl TrainingSeeds {
+    /// Those of a call in training, and none of any other.
+    fn of(call: &Call) -> Option<Self> {
+        call.train()
+            .then(|| Self { clusters: call.seed("k-means"), dead_codes: call.seed("dead codes") })
+    }
+}
+
+/// What a quantizer made of vectors `[B, W, D]`.
 #[derive(Clone, Debug)]
 pub struct Quantized {
-    /// Sums of codes, `[B, W, D]`. Their gradient is handed straight to the vectors.
+    /// Sums of codes, `[B, W, D]`, zero where the mask is false. Their gradient is handed straight
+    /// to the vectors.
     pub vectors: Tensor<3>,
     /// Indices of the codes, `[B, W, L]`; 0 where the mask is false.
     pub codes: Tensor<3, Int>,
-    /// β Σ over levels of the mean of (r − sg(q))² over valid vectors and channels, `[1]`.
+    /// All that the quantizer adds to the objective, `[1]`.
     pub commitment: Tensor<1>,
     /// The codebooks that the codes refer to, `[L, K, D]`.
     pub codebooks: Tensor<3>,
 }
 
-impl ResidualQuantizer {
-    /// With random codebooks, which k-means replaces on the first training batch if the
-    /// configuration says so.
-    pub fn new(config: &RqVaeConfig, device: &Device) -> Self {
-        let (levels, size, width) = (config.levels, config.codebook_size, config.latent_dim);
-        let bound = (6.0 / width as f64).sqrt();
-        let uniform = Distribution::Uniform(-bound, bound);
-        let codes = Tensor::<3>::random([levels, size, width], uniform, device);
-        let initialized = if config.kmeans_init { 0.0 } else { 1.0 };
-        Self {
-            counts: RunningState::new(Tensor::ones([levels, size], device)),
-            sums: RunningState::new(codes.clone()),
-            codes: RunningState::new(codes),
-            updates: RunningState::new(Tensor::zeros([1], device)),
-            initialized: RunningState::new(Tensor::full([1], initialized, device)),
-            decay: config.decay,
-            commitment: config.commitment,
-            dead_code_ratio: config.dead_code_ratio,
-            dead_code_warmup: config.dead_code_warmup,
-        }
+impl Quantized {
+    /// From the outputs of a block.
+    pub(crate) fn read(outputs: &Tensors) -> Result<Self, Error> {
+        Ok(Self {
+            vectors: outputs.float("quantized")?,
+            codes: outputs.int("codes")?,
+            commitment: outputs.float("commitment")?,
+            codebooks: outputs.float("codebooks")?,
+        })
     }
 
-    /// Quantizes the vectors `[B, W, D]` under the mask `[B, W]`. With seeds the codebooks learn:
-    /// codes are assigned from the codebooks as they were, and those are updated afterwards.
-    /// Vectors outside the mask take no part in anything.
-    pub fn forward(
-        &self,
-        vectors: Tensor<3>,
-        mask: &Tensor<2, Bool>,
-        training: Option<TrainingSeeds>,
-    ) -> Quantized {
-        let [batch, windows, width] = vectors.dims();
-        let count = batch * windows;
-        let input = zero_outside(vectors, mask).reshape([count, width]);
-        let valid: Vec<usize> = flags(mask)
-            .iter()
-            .enumerate()
-            .filter(|(_, valid)| **valid)
-            .map(|(row, _)| row)
-            .collect();
-        let mask = mask.clone().inner().reshape([count]);
-        let mut books = self.codebooks();
-        let training = training.filter(|_| !valid.is_empty());
-        let first = training.filter(|_| !is_set(&self.initialized));
-
-        let mut residual = input.clone().inner();
-        let mut total = residual.zeros_like();
-        let mut squares = Tensor::<1>::zeros([1], &input.device());
-        let (mut levels, mut codes) = (Vec::new(), Vec::new());
-        for (level, book) in books.iter_mut().enumerate() {
-            if let Some(seeds) = first {
-                *book = self.initial(residual.clone(), &valid, level, seeds);
-            }
-            let indices = book.nearest(residual.clone());
-            let outside = mask.clone().bool_not();
-            let wide = outside.clone().unsqueeze_dim::<2>(1).expand([count, width]);
-            let chosen = book.look_up(indices.clone()).mask_fill(wide, 0.0);
-            total = total + chosen.clone();
-            let difference = input.clone() - total.clone();
-            squares = squares + (difference.clone() * difference).sum();
-            levels.push((residual.clone(), indices.clone()));
-            codes.push(indices.mask_fill(outside, 0));
-            residual = residual - chosen;
-        }
-
-        let codebooks = Tensor::stack(books.iter().map(|book| book.codes.clone()).collect(), 0);
-        if let Some(seeds) = training {
-            self.learn(books, levels, &mask, &valid, seeds);
-        }
-        let elements = (valid.len() * width).max(1) as f64;
-        let level_count = codes.len();
-        Quantized {
-            vectors: straight_through(input, total).reshape([batch, windows, width]),
-            codes: Tensor::stack::<2>(codes, 1).reshape([batch, windows, level_count]),
-            commitment: squares.mul_scalar(self.commitment / elements),
-            codebooks,
-        }
-    }
-
-    /// The codebooks, level by level, outside any graph.
-    fn codebooks(&self) -> Vec<Codebook> {
-        let (counts, sums) = (self.counts.value().inner(), self.sums.value().inner());
-        let codes = self.codes.value().inner();
-        (0..codes.dims()[0])
-            .map(|level| Codebook {
-                counts: counts.clone().slice(level..level + 1).squeeze_dim(0),
-                sums: sums.clone().slice(level..level + 1).squeeze_dim(0),
-                codes: codes.clone().slice(level..level + 1).squeeze_dim(0),
-            })
-            .collect()
-    }
-
-    /// The first codebook of a level, from the valid vectors of the first batch.
-    fn initial(
-        &self,
-        residual: Tensor<2>,
-        valid: &[usize],
-        level: usize,
-        seeds: TrainingSeeds,
-    ) -> Codebook {
-        let size = self.codes.value().dims()[1];
-        let rows: Vec<i64> = valid.iter().map(|&row| row as i64).collect();
-        let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &residual.device());
-        let mut generator = generator(seeds.clusters.wrapping_add(level as u64));
-        cluster(residual.select(0, rows), size, &mut generator)
-    }
-
-    /// Updates every codebook with the residuals and indices of its level.
-    fn learn(
-        &self,
-        books: Vec<Codebook>,
-        levels: Vec<(Tensor<2>, Tensor<1, Int>)>,
-        mask: &Tensor<1, Bool>,
-        valid: &[usize],
-        seeds: TrainingSeeds,
-    ) {
-        let weights = mask.clone().float().unsqueeze_dim::<2>(1);
-        let updates = self.updates.value().into_scalar::<f32>() + 1.0;
-        let revive = self.dead_code_ratio > 0.0 && updates > self.dead_code_warmup as f32;
-        let mut learned = Vec::with_capacity(books.len());
-        for (level, (book, (residual, indices))) in books.into_iter().zip(levels).enumerate() {
-            let mut book = book.updated(residual.clone(), indices, weights.clone(), self.decay);
-            if revive {
-                let mut generator = generator(seeds.dead_codes.wrapping_add(level as u64));
-                book = book.revived(residual, valid, self.dead_code_ratio, &mut generator);
-            }
-            learned.push(book);
-        }
-        let device = weights.device();
-        let all = |part: fn(&Codebook) -> Tensor<2>| {
-            Tensor::stack::<3>(learned.iter().map(part).collect(), 0)
-        };
-        store(&self.sums, all(|book| book.sums.clone()));
-        store(&self.codes, all(|book| book.codes.clone()));
-        let counts = learned.iter().map(|book| book.counts.clone()).collect();
-        store(&self.counts, Tensor::stack::<2>(counts, 0));
-        store(&self.updates, Tensor::full([1], updates, &device));
-        store(&self.initialized, Tensor::ones([1], &device));
+    /// As the outputs of a block.
+    fn tensors(self) -> Tensors {
+        Tensors::new()
+            .with("quantized", self.vectors)
+            .with("codes", self.codes)
+            .with("commitment", self.commitment)
+            .with("codebooks", self.codebooks)
     }
 }
 
-/// The codes' value with the gradient of what was quantized. Added as a zero, so that the value is
-/// exactly the codes' and the gradient exactly one, whatever the number of levels.
-fn straight_through(input: Tensor<2>, quantized: Tensor<2>) -> Tensor<2> {
-    if !input.is_autodiff() {
-        return quantized;
+/// What every quantizer with fixed numbers of levels and codes takes and gives.
+fn quantizer_contract(levels: usize, size: usize) -> Contract {
+    Contract::new()
+        .input("vectors: f32[B, W, D]")
+        .input("mask: bool[B, W]")
+        .output("quantized: f32[B, W, D]")
+        .output(format!("codes: int[B, W, {levels}]"))
+        .output("commitment: f32[1]")
+        .output(format!("codebooks: f32[{levels}, {size}, D]"))
+}
+
+/// The vectors `[B, W, D]` and their mask `[B, W]`.
+fn read_vectors(inputs: &Tensors) -> Result<(Tensor<3>, Tensor<2, Bool>), Error> {
+    Ok((inputs.float("vectors")?, inputs.bool("mask")?))
+}
+
+/// Checks the settings that every quantizer has: counts above 0, a decay below 1, and weights that
+/// are not negative.
+///
+/// # Errors
+/// If one is out of its range.
+fn check(counts: &[(&str, usize)], decay: f64, weights: &[(&str, f64)]) -> Result<(), Error> {
+    for (name, value) in counts {
+        if *value == 0 {
+            return Err(Error::config(format!("`{name}` is 0, must be at least 1")));
+        }
     }
-    let zero = input.clone() - input.detach();
-    quantized.autodiff() + zero
-}
-
-fn is_set(state: &RunningState<Tensor<1>>) -> bool {
-    state.value().into_scalar::<f32>() > 0.5
-}
-
-/// Replaces the value at once, on the device where it lay: an update alone would wait for the next
-/// one, and saving would miss it.
-fn store<const D: usize>(state: &RunningState<Tensor<D>>, value: Tensor<D>) {
-    let recorded = state.value().is_autodiff();
-    state.update(if recorded { value.autodiff() } else { value });
-    let _ = state.value_sync();
+    if !(0.0..1.0).contains(&decay) {
+        let text = format!("`decay` is {decay}, must be at least 0 and less than 1");
+        return Err(Error::config(text));
+    }
+    for (name, value) in weights {
+        if !value.is_finite() || *value < 0.0 {
+            return Err(Error::config(format!("`{name}` is {value}, must be at least 0")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use ablate_sdk::Block;
+    use ablate_sdk::serde_json::{from_value, json};
+
+    #[test]
+    fn refuses_what_no_quantizer_can_be_made_of() {
+        let check = |config: ablate_sdk::serde_json::Value, expected: &str| {
+            let ema = EmaQuantizer::contract(&from_value(config.clone()).expect("fits"));
+            let gradient = GradientQuantizer::contract(&from_value(config).expect("fits"));
+            for contract in [ema, gradient] {
+                assert_eq!(contract.expect_err("must fail").to_string(), expected);
+            }
+        };
+        check(json!({ "levels": 0 }), "`levels` is 0, must be at least 1");
+        check(json!({ "codebook_size": 0 }), "`codebook_size` is 0, must be at least 1");
+        check(json!({ "decay": 1.0 }), "`decay` is 1, must be at least 0 and less than 1");
+        check(json!({ "commitment": -0.5 }), "`commitment` is -0.5, must be at least 0");
+        check(json!({ "dead_code_ratio": -1.0 }), "`dead_code_ratio` is -1, must be at least 0");
+    }
+
+    #[test]
+    fn the_contract_says_how_many_levels_and_codes() {
+        let config = EmaConfig { levels: 8, codebook_size: 256, ..EmaConfig::default() };
+        let contract = EmaQuantizer::contract(&config).expect("valid").to_json().expect("written");
+        assert_eq!(contract["outputs"][1]["shape"], json!(["B", "W", 8]));
+        assert_eq!(contract["outputs"][3]["shape"], json!([8, 256, "D"]));
+    }
+
+    #[test]
+    fn straight_through_is_written_in_kebab_case() {
+        let config = json!({ "straight_through": "per-level" });
+        let config: EmaConfig = from_value(config).expect("fits");
+        assert_eq!(config.straight_through, StraightThrough::PerLevel);
+        assert!(from_value::<EmaConfig>(json!({ "straight_through": "PerLevel" })).is_err());
+    }
+}

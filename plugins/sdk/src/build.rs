@@ -83,14 +83,17 @@ impl Build {
         self.property(&format!("identity.{name}"))
     }
 
-    /// The file of the artifact called `name`.
+    /// The file of the artifact that the config's key `name` means, an [`ArtifactSource`]; of one in a
+    /// table of the config by its dotted key.
+    ///
+    /// [`ArtifactSource`]: crate::ArtifactSource
     ///
     /// # Errors
-    /// If the trial was not given one.
+    /// If the config does not name one.
     pub fn artifact(&self, name: &str) -> Result<PathBuf, Error> {
         let found = self.artifacts.iter().find(|artifact| artifact.name == name);
         found.map(|artifact| PathBuf::from(artifact.value.as_str())).ok_or_else(|| {
-            Error::config(format!("`{}`: no artifact called `{name}` was given", self.path))
+            Error::config(format!("`{}`: the config names no artifact in `{name}`", self.path))
         })
     }
 }

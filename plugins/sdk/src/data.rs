@@ -7,6 +7,12 @@ use crate::panics::catch;
 use crate::{Config, Error, SlotSpec};
 use abi_stable::std_types::{RResult, RStr, RString, RVec};
 use ablate_abi::v1::{self, CallOutput, NamedTensor};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+#[cfg(test)]
+mod tests;
 
 /// One item of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,6 +260,14 @@ pub struct MetricValue {
 /// assert_eq!(one.compute()?[0].value, 0.75);
 /// # Ok::<(), Error>(())
 /// ```
+///
+/// # Publishing
+///
+/// A metric may also write what it saw as a file that belongs to the run, such as the codes of every
+/// item: it says so with [`Metric::PUBLISHES`], and an experiment asks for it with `[artifact.NAME]`.
+/// After training the host gives it every item of the artifact's splits once, in order, by `items`
+/// and `update` in turn, and then calls `publish`. As an ordinary `[metric.NAME]` it only measures,
+/// and is told no ids.
 pub trait Metric: Send + Sized + 'static {
     /// Its configuration.
     type Config: Config;
@@ -261,6 +275,9 @@ pub trait Metric: Send + Sized + 'static {
     const NAME: &'static str;
     /// One line that says what it is.
     const DOC: &'static str;
+    /// Name of the file that [`Metric::publish`] writes, such as `id_map.json`; without one it only
+    /// measures.
+    const PUBLISHES: Option<&'static str> = None;
 
     /// Its inputs under `config`.
     ///
@@ -284,6 +301,25 @@ pub trait Metric: Send + Sized + 'static {
     /// # Errors
     /// If the inputs do not fit.
     fn update(&mut self, inputs: &Arrays, records: &[String]) -> Result<(), Error>;
+
+    /// Takes the ids of the items of the batch that comes next, in its order, and the split that
+    /// they are of. Called before every [`Metric::update`] while an artifact is made, and only then.
+    ///
+    /// # Errors
+    /// If the ids are of no use, such as one that was there before.
+    fn items(&mut self, split: &str, ids: &[String]) -> Result<(), Error> {
+        let _ = (split, ids);
+        Ok(())
+    }
+
+    /// Writes the artifact to `path`, where nothing is yet. Equal batches must give equal bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the metric does not publish.
+    fn publish(&self, path: &Path) -> Result<(), Error> {
+        let _ = path;
+        Err(Error::unsupported(format!("metric `{}` does not publish", Self::NAME)))
+    }
 
     /// The values so far, main value first.
     ///
@@ -398,11 +434,45 @@ impl<M: Metric> v1::Metric for ServedMetric<M> {
     fn call(
         &mut self,
         name: RStr<'_>,
-        _json: RStr<'_>,
+        json: RStr<'_>,
         _tensors: RVec<NamedTensor>,
     ) -> RResult<CallOutput, Error> {
-        RResult::RErr(Error::unsupported(format!("metrics have no call `{name}`")))
+        catch(|| {
+            match (name.as_str(), M::PUBLISHES) {
+                ("items", Some(_)) => {
+                    let Items { split, ids } = read(name, json)?;
+                    self.0.items(&split, &ids)?;
+                }
+                ("publish", Some(_)) => {
+                    let Publish { path } = read(name, json)?;
+                    self.0.publish(&path)?;
+                }
+                _ => {
+                    return Err(Error::unsupported(format!("metrics have no call `{name}`")));
+                }
+            }
+            Ok(CallOutput { json: RString::from("null"), tensors: RVec::new() })
+        })
+        .into()
     }
+}
+
+/// Arguments of the call `items`.
+#[derive(Deserialize)]
+struct Items {
+    split: String,
+    ids: Vec<String>,
+}
+
+/// Arguments of the call `publish`.
+#[derive(Deserialize)]
+struct Publish {
+    path: PathBuf,
+}
+
+fn read<T: DeserializeOwned>(call: RStr<'_>, json: RStr<'_>) -> Result<T, Error> {
+    serde_json::from_str(json.as_str())
+        .map_err(|error| Error::other(format!("arguments of the call `{call}`: {error}")))
 }
 
 fn to_border(value: MetricValue) -> v1::MetricValue {

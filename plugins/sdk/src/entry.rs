@@ -137,6 +137,7 @@ pub struct Entry {
     slots: Vec<SlotSpec>,
     surrogates: &'static [(&'static str, &'static str)],
     methods: &'static [&'static str],
+    publishes: Option<&'static str>,
     schema: fn() -> Value,
     defaults: fn() -> Value,
     pub(crate) contract: fn(&str) -> Result<Value, Error>,
@@ -154,6 +155,7 @@ impl Entry {
             slots: D::slots(),
             surrogates: &[],
             methods: &[],
+            publishes: None,
             schema: schema::<D::Config>,
             defaults: defaults::<D::Config>,
             contract: |config| D::contract(&parse(config)?)?.to_json(),
@@ -179,9 +181,14 @@ impl Entry {
             slots: M::slots(),
             surrogates: &[],
             methods: &[],
+            publishes: M::PUBLISHES,
             schema: schema::<M::Config>,
             defaults: defaults::<M::Config>,
-            contract: |config| M::contract(&parse(config)?)?.to_json(),
+            contract: |config| {
+                let mut contract = M::contract(&parse(config)?)?.to_json()?;
+                say_publishes(&mut contract, M::PUBLISHES);
+                Ok(contract)
+            },
             create: |create| {
                 let (mut build, config) = Build::new(create)?;
                 let metric = M::new(&parse(&config)?, &mut build)?;
@@ -192,7 +199,7 @@ impl Entry {
     }
 
     pub(crate) fn describe(&self) -> Value {
-        json!({
+        let mut description = json!({
             "kind": self.kind.name(),
             "name": self.name,
             "role": self.role,
@@ -202,7 +209,16 @@ impl Entry {
             "slots": self.slots.iter().map(SlotSpec::to_json).collect::<Vec<_>>(),
             "methods": self.methods,
             "surrogate_gradients": self.surrogates.iter().map(surrogate).collect::<Vec<_>>(),
-        })
+        });
+        say_publishes(&mut description, self.publishes);
+        description
+    }
+}
+
+/// Says what file a metric writes, where it writes one.
+fn say_publishes(object: &mut Value, file: Option<&str>) {
+    if let Some(file) = file {
+        object["publishes"] = json!(file);
     }
 }
 
@@ -251,6 +267,7 @@ mod differentiable {
                 slots: B::slots(),
                 surrogates: B::SURROGATE_GRADIENTS,
                 methods: B::METHODS,
+                publishes: None,
                 schema: schema::<B::Config>,
                 defaults: defaults::<B::Config>,
                 contract: |config| B::contract(&parse(config)?)?.to_json(),
@@ -271,6 +288,7 @@ mod differentiable {
                 slots: M::slots(),
                 surrogates: M::SURROGATE_GRADIENTS,
                 methods: M::METHODS,
+                publishes: None,
                 schema: schema::<M::Config>,
                 defaults: defaults::<M::Config>,
                 contract: |config| M::contract(&parse(config)?)?.to_json(),
@@ -291,6 +309,7 @@ mod differentiable {
                 slots: L::slots(),
                 surrogates: L::SURROGATE_GRADIENTS,
                 methods: &[],
+                publishes: None,
                 schema: schema::<L::Config>,
                 defaults: defaults::<L::Config>,
                 contract: |config| loss_contract::<L>(&parse(config)?)?.to_json(),

@@ -67,6 +67,7 @@
 #[cfg(feature = "burn")]
 mod any;
 mod arrays;
+mod artifact;
 #[cfg(feature = "burn")]
 mod border;
 mod build;
@@ -106,6 +107,7 @@ mod walk;
 
 pub use ablate_abi::v1::{ErrorKind, LogLevel, PluginError as Error};
 pub use arrays::Arrays;
+pub use artifact::{ArtifactSource, PublishedBy};
 pub use build::Build;
 pub use contract::Contract;
 pub use data::{Dataset, Direction, Item, Metric, MetricValue};

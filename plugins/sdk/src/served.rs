@@ -189,7 +189,8 @@ impl Shared {
         let roots = output.tensors.iter().map(|(_, tensor)| tie(tensor.clone(), &sentinel));
         let roots = roots.collect::<Result<Vec<_>, _>>()?;
         self.live.fetch_add(1, Ordering::SeqCst);
-        let graph = Graph { leaves, roots, sentinel, done: false, owner: self.clone() };
+        let (asked, done, owner) = (false, false, self.clone());
+        let graph = Graph { leaves, roots, sentinel, asked, done, owner };
         let context = RSome(Context_TO::from_value(graph, TD_Opaque));
         let outputs = export_all(output.tensors)?;
         Ok(ForwardOutput { outputs, records, averaged_over, context })
@@ -212,6 +213,9 @@ struct Graph {
     /// A leaf that every root is tied to. A parameter would not do: its place in Burn's table of
     /// graphs is gone after the first backward pass that reaches it.
     sentinel: Tensor<1>,
+    /// Whether gradients were asked for.
+    asked: bool,
+    /// Whether Burn went through the graph, and freed it.
     done: bool,
     owner: Arc<Shared>,
 }
@@ -221,7 +225,7 @@ impl Graph {
         &mut self,
         gradients: RVec<ROption<v1::Tensor>>,
     ) -> Result<RVec<ROption<v1::Tensor>>, Error> {
-        if self.done {
+        if self.asked {
             return Err(Error::state("backward was already called on this pass"));
         }
         if gradients.len() != self.roots.len() {
@@ -241,6 +245,7 @@ impl Graph {
                 seeds.push((root.clone(), gradient));
             }
         }
+        self.asked = true;
         if seeds.is_empty() {
             // Nothing to propagate: the drop frees the graph.
             return Ok(self.leaves.iter().map(|_| RNone).collect());

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, Item, host};
+use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, Item, SlotSpec, host};
 use serde_json::Value;
 
 use crate::corpus::{Corpus, CorpusConfig, Recording, unknown_subset};
-use crate::extraction::speech_contract;
+use crate::encoder::{self, Encoder};
+use crate::log_mel::LogMelConfig;
 
 const LAYOUT: &str = "a folder with wav, flac, mp3, ogg or opus files at any depth; the folder of a \
                       file is its speaker";
@@ -24,6 +25,18 @@ impl AudioFolder {
     /// # Errors
     /// A setting that makes no sense, or no audio in `root`.
     pub fn open(config: CorpusConfig, cache_folder: &Path) -> Result<Self, Error> {
+        Self::open_with(config, cache_folder, Encoder::log_mel(&LogMelConfig::default())?)
+    }
+
+    /// As [`open`](Self::open), with another encoder than `log-mel`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: CorpusConfig,
+        cache_folder: &Path,
+        encoder: Encoder,
+    ) -> Result<Self, Error> {
         config.check()?;
         let (root, paths) = config.audio(LAYOUT)?;
         let mut recordings: Vec<Recording> =
@@ -37,7 +50,7 @@ impl AudioFolder {
                 return Err(unknown_subset(subset, &root, &Vec::from_iter(known)));
             }
         }
-        let corpus = Corpus::new(config, cache_folder, recordings)?;
+        let corpus = Corpus::new(config, cache_folder, recordings, encoder)?;
         Ok(Self { corpus, root })
     }
 }
@@ -59,11 +72,15 @@ impl Dataset for AudioFolder {
 
     fn contract(config: &CorpusConfig) -> Result<Contract, Error> {
         config.check()?;
-        Ok(speech_contract(config.mel_bins))
+        Ok(encoder::contract(config.audio))
     }
 
-    fn new(config: &CorpusConfig, _: &mut Build) -> Result<Self, Error> {
-        Self::open(config.clone(), &host::cache_folder())
+    fn slots() -> Vec<SlotSpec> {
+        vec![encoder::slot()]
+    }
+
+    fn new(config: &CorpusConfig, build: &mut Build) -> Result<Self, Error> {
+        Self::open_with(config.clone(), &host::cache_folder(), Encoder::in_slot(build)?)
     }
 
     fn prepare(&self) -> Result<Value, Error> {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, Item, LogLevel, host};
+use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, Item, LogLevel, SlotSpec, host};
 use serde_json::Value;
 
 use crate::corpus::{Corpus, CorpusConfig, Recording, unknown_subset};
-use crate::extraction::speech_contract;
+use crate::encoder::{self, Encoder};
+use crate::log_mel::LogMelConfig;
 
 const LAYOUT: &str = "a LibriSpeech folder or a subset of it, with \
                       `<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` at any depth";
@@ -31,6 +32,18 @@ impl LibriSpeech {
     /// # Errors
     /// A setting that makes no sense, or no LibriSpeech in `root`.
     pub fn open(config: CorpusConfig, cache_folder: &Path) -> Result<Self, Error> {
+        Self::open_with(config, cache_folder, Encoder::log_mel(&LogMelConfig::default())?)
+    }
+
+    /// As [`open`](Self::open), with another encoder than `log-mel`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: CorpusConfig,
+        cache_folder: &Path,
+        encoder: Encoder,
+    ) -> Result<Self, Error> {
         config.check()?;
         let (root, paths) = config.audio(LAYOUT)?;
         let total = paths.len();
@@ -57,7 +70,7 @@ impl LibriSpeech {
         }
         let transcript_files = found.iter().filter_map(Found::transcript_file).collect();
         let recordings = found.into_iter().map(|one| one.recording).collect();
-        let corpus = Corpus::new(config, cache_folder, recordings)?;
+        let corpus = Corpus::new(config, cache_folder, recordings, encoder)?;
         let transcripts = OnceLock::new();
         Ok(Self { corpus, root, ignored, transcript_files, transcripts })
     }
@@ -131,11 +144,15 @@ impl Dataset for LibriSpeech {
 
     fn contract(config: &CorpusConfig) -> Result<Contract, Error> {
         config.check()?;
-        Ok(speech_contract(config.mel_bins))
+        Ok(encoder::contract(config.audio))
     }
 
-    fn new(config: &CorpusConfig, _: &mut Build) -> Result<Self, Error> {
-        Self::open(config.clone(), &host::cache_folder())
+    fn slots() -> Vec<SlotSpec> {
+        vec![encoder::slot()]
+    }
+
+    fn new(config: &CorpusConfig, build: &mut Build) -> Result<Self, Error> {
+        Self::open_with(config.clone(), &host::cache_folder(), Encoder::in_slot(build)?)
     }
 
     fn prepare(&self) -> Result<Value, Error> {

@@ -4,15 +4,20 @@ mod lexicon;
 mod phones;
 mod voice;
 
-use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, ErrorKind, Item};
+use std::path::{Path, PathBuf};
+
+use ablate_audio::{FeatureCache, Features};
+use ablate_sdk::{Arrays, Build, Contract, Dataset, Error, ErrorKind, Item, SlotSpec, host};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::extraction::{Extraction, speech_contract};
-use crate::padding::{item, pad, pick, unknown_split};
+use crate::encoded::{Encodings, normalized, seconds};
+use crate::encoder::{self, Encoder, SAMPLE_RATE};
+use crate::log_mel::LogMelConfig;
+use crate::padding::{Piece, item, pad, pick, unknown_split};
 use crate::progress::Progress;
 use crate::random::Draw;
 use crate::try_once::TryOnce;
@@ -46,17 +51,13 @@ pub struct SyntheticConfig {
     /// Length of the longest utterances in seconds.
     #[schemars(range(min = 0.1, max = 60.0))]
     pub max_seconds: f64,
-    /// Sample rate in Hz.
-    #[schemars(range(min = 8000, max = 48000))]
-    pub sample_rate: u32,
-    /// Mel filters, which is the number of features per frame.
-    #[schemars(range(min = 1))]
-    pub mel_bins: usize,
     /// Level of white noise relative to that of the speech.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub noise: f64,
     /// Whether each utterance is normalized to mean 0 and variance 1 per feature.
     pub normalize: bool,
+    /// Whether batches hold the audio itself too, for a model that has an encoder of its own.
+    pub audio: bool,
     /// Seed of the data; the trial's seed does not change it.
     pub data_seed: u64,
 }
@@ -71,10 +72,9 @@ impl Default for SyntheticConfig {
             items_test: 48,
             min_seconds: 0.8,
             max_seconds: 1.6,
-            sample_rate: 16000,
-            mel_bins: 80,
             noise: 0.02,
             normalize: true,
+            audio: false,
             data_seed: 0,
         }
     }
@@ -105,9 +105,6 @@ impl SyntheticConfig {
         if !(self.min_seconds..=60.0).contains(&self.max_seconds) {
             return wrong("max_seconds", "from `min_seconds` to 60", &self.max_seconds);
         }
-        if !(8000..=48000).contains(&self.sample_rate) {
-            return wrong("sample_rate", "from 8000 to 48000", &self.sample_rate);
-        }
         if !(0.0..=10.0).contains(&self.noise) {
             return wrong("noise", "from 0 to 10", &self.noise);
         }
@@ -126,9 +123,17 @@ impl SyntheticConfig {
 /// speakers and words.
 pub struct SyntheticSpeech {
     config: SyntheticConfig,
-    extraction: Extraction,
+    encoder: Encoder,
+    /// Folder of the feature cache; without one, features are made anew each time.
+    cache: Option<PathBuf>,
+    generated: TryOnce<Generated>,
+}
+
+struct Generated {
     /// The utterances of each split, in the order of `splits`.
-    utterances: TryOnce<Vec<Vec<Utterance>>>,
+    splits: Vec<Vec<Utterance>>,
+    /// Values per frame.
+    bins: usize,
 }
 
 struct Utterance {
@@ -136,27 +141,52 @@ struct Utterance {
     speaker: usize,
     word: usize,
     frames: usize,
+    samples: usize,
     features: Vec<f32>,
+    audio: Option<Vec<f32>>,
 }
 
-impl AsRef<[f32]> for Utterance {
-    fn as_ref(&self) -> &[f32] {
-        &self.features
+impl Utterance {
+    fn piece(&self) -> Piece<'_> {
+        let audio = self.audio.as_deref().map(Into::into);
+        let seconds = seconds(self.samples as u64) as f32;
+        Piece { features: self.features.as_slice().into(), seconds, audio }
     }
 }
 
+/// An utterance before it is encoded.
+struct Spoken {
+    speaker: usize,
+    word: usize,
+    samples: Vec<f32>,
+}
+
 impl SyntheticSpeech {
-    /// Checks the configuration; the speech is generated on first use.
+    /// Checks the configuration; the speech is generated on first use, and `log-mel` makes its
+    /// features.
     ///
     /// # Errors
     /// A value that makes no sense, by its key.
     pub fn open(config: SyntheticConfig) -> Result<Self, Error> {
-        config.check()?;
-        let extraction = Extraction::new(config.sample_rate, config.mel_bins, config.normalize)?;
-        Ok(Self { config, extraction, utterances: TryOnce::new() })
+        Self::open_with(config, None, Encoder::log_mel(&LogMelConfig::default())?)
     }
 
-    /// The waveform of an utterance, at the configured sample rate: for ears and for tests.
+    /// As [`open`](Self::open), with another encoder than `log-mel`; its features are kept below
+    /// `cache_folder` if there is one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: SyntheticConfig,
+        cache_folder: Option<&Path>,
+        encoder: Encoder,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let cache = cache_folder.map(|folder| folder.join("audio"));
+        Ok(Self { config, encoder, cache, generated: TryOnce::new() })
+    }
+
+    /// The waveform of an utterance at [`SAMPLE_RATE`]: for ears and for tests.
     ///
     /// # Errors
     /// If there is no such split or item.
@@ -177,30 +207,52 @@ impl SyntheticSpeech {
 
     fn split(&self, split: &str) -> Result<&[Utterance], Error> {
         let position = self.position(split)?;
-        Ok(&self.generated()?[position])
+        Ok(&self.generated()?.splits[position])
     }
 
-    fn generated(&self) -> Result<&Vec<Vec<Utterance>>, Error> {
-        self.utterances.get_or_try(|| {
-            let lexicon = self.lexicon();
-            let splits = self.config.splits();
-            let total = splits.iter().map(|(_, count)| count).sum();
-            let progress = Progress::new("synthesis", total);
-            let split = |position: usize| {
-                let words = self.words(position);
-                (0..words.len())
-                    .into_par_iter()
-                    .map(|index| {
-                        progress.check_cancelled()?;
-                        let name = splits[position].0;
-                        let utterance = self.utterance(&lexicon, name, index, words[index]);
-                        progress.step();
-                        utterance
-                    })
-                    .collect()
-            };
-            (0..splits.len()).map(split).collect()
+    fn generated(&self) -> Result<&Generated, Error> {
+        self.generated.get_or_try(|| {
+            let spoken = self.spoken()?;
+            let failed = |error| Error::from_error(ErrorKind::OTHER, &error);
+            let cache = self.cache.as_ref().map(FeatureCache::open).transpose().map_err(failed)?;
+            let progress = Progress::new("features", spoken.iter().map(Vec::len).sum());
+            let mut bins = 1;
+            let mut splits = Vec::new();
+            for ((name, _), spoken) in self.config.splits().into_iter().zip(spoken) {
+                let mut split = Vec::with_capacity(spoken.len());
+                for (index, spoken) in spoken.into_iter().enumerate() {
+                    progress.check_cancelled()?;
+                    let (utterance, width) = self.encoded(name, index, spoken, cache.as_ref())?;
+                    bins = width;
+                    split.push(utterance);
+                    progress.step();
+                }
+                splits.push(split);
+            }
+            Ok(Generated { splits, bins })
         })
+    }
+
+    /// The waveforms of each split.
+    fn spoken(&self) -> Result<Vec<Vec<Spoken>>, Error> {
+        let lexicon = self.lexicon();
+        let splits = self.config.splits();
+        let total = splits.iter().map(|(_, count)| count).sum();
+        let progress = Progress::new("synthesis", total);
+        let split = |position: usize| {
+            let words = self.words(position);
+            (0..words.len())
+                .into_par_iter()
+                .map(|index| {
+                    progress.check_cancelled()?;
+                    let (name, word) = (splits[position].0, words[index]);
+                    let (speaker, samples) = self.speak(&lexicon, name, index, word);
+                    progress.step();
+                    Ok(Spoken { speaker, word, samples })
+                })
+                .collect()
+        };
+        (0..splits.len()).map(split).collect()
     }
 
     /// The word of each item of a split: all words equally often, in random order.
@@ -223,28 +275,45 @@ impl SyntheticSpeech {
         let speaker = draw.index(config.speakers);
         let seconds = draw.between(config.min_seconds, config.max_seconds);
         let (said, by) = (&lexicon.words[word], &lexicon.speakers[speaker]);
-        let samples = voice::say(said, by, seconds, config.sample_rate, config.noise, &mut draw);
+        let samples = voice::say(said, by, seconds, SAMPLE_RATE, config.noise, &mut draw);
         (speaker, samples)
     }
 
-    fn utterance(
+    /// The features of a waveform and how many there are per frame, from the cache if they are there.
+    fn encoded(
         &self,
-        lexicon: &Lexicon,
         split: &str,
         index: usize,
-        word: usize,
-    ) -> Result<Utterance, Error> {
-        let (speaker, samples) = self.speak(lexicon, split, index, word);
-        let mut features = self
-            .extraction
-            .fbank
-            .compute(&samples)
-            .map_err(|error| Error::from_error(ErrorKind::OTHER, &error))?;
-        if self.config.normalize {
-            features.normalize();
-        }
+        spoken: Spoken,
+        cache: Option<&FeatureCache>,
+    ) -> Result<(Utterance, usize), Error> {
+        let Spoken { speaker, word, samples } = spoken;
         let id = format!("{split}-{index:05}-speaker{speaker}-word{word}");
-        Ok(Utterance { id, speaker, word, frames: features.frames, features: features.data })
+        let features = self
+            .features(&samples, cache)
+            .map_err(|error| error.context(format!("failed to encode `{id}`")))?;
+        let (frames, bins) = (features.frames, features.bins);
+        let data = features.data;
+        let features = if self.config.normalize { normalized(data, bins) } else { data };
+        let length = samples.len();
+        let audio = self.config.audio.then_some(samples);
+        Ok((Utterance { id, speaker, word, frames, samples: length, features, audio }, bins))
+    }
+
+    fn features(&self, samples: &[f32], cache: Option<&FeatureCache>) -> Result<Features, Error> {
+        let Some(cache) = cache else { return self.encoder.encode(samples) };
+        let mut hash = Sha256::new();
+        for sample in samples {
+            hash.update(sample.to_le_bytes());
+        }
+        let encodings = Encodings { encoder: &self.encoder, cache };
+        let key = encodings.key(&crate::corpus::hex(&hash.finalize()), None)?;
+        if let Some(cached) = encodings.find(key.as_ref()) {
+            return Ok(cached.features);
+        }
+        let made = encodings.make(samples, samples.len())?;
+        encodings.keep(key.as_ref(), &made)?;
+        Ok(made.features)
     }
 }
 
@@ -255,20 +324,27 @@ impl Dataset for SyntheticSpeech {
 
     fn contract(config: &SyntheticConfig) -> Result<Contract, Error> {
         config.check()?;
-        Ok(speech_contract(config.mel_bins).output("word: int[B]"))
+        Ok(encoder::contract(config.audio).output("word: int[B]"))
     }
 
-    fn new(config: &SyntheticConfig, _: &mut Build) -> Result<Self, Error> {
-        Self::open(config.clone())
+    fn slots() -> Vec<SlotSpec> {
+        vec![encoder::slot()]
+    }
+
+    fn new(config: &SyntheticConfig, build: &mut Build) -> Result<Self, Error> {
+        let encoder = Encoder::in_slot(build)?;
+        Self::open_with(config.clone(), Some(&host::cache_folder()), encoder)
     }
 
     fn prepare(&self) -> Result<serde_json::Value, Error> {
-        let utterances = self.generated()?;
-        let frames: usize = utterances.iter().flatten().map(|one| one.frames).sum();
+        let utterances = || self.generated().map(|made| made.splits.iter().flatten());
+        let frames: usize = utterances()?.map(|one| one.frames).sum();
+        let samples: usize = utterances()?.map(|one| one.samples).sum();
+        let seconds = (seconds(samples as u64) * 10.0).round() / 10.0;
         let splits = self.config.splits().into_iter();
         let items: serde_json::Map<String, serde_json::Value> =
             splits.map(|(name, count)| (name.to_owned(), count.into())).collect();
-        Ok(json!({ "items": items, "frames": frames }))
+        Ok(json!({ "items": items, "frames": frames, "seconds": seconds }))
     }
 
     fn fingerprint(&self) -> Result<String, Error> {
@@ -291,10 +367,11 @@ impl Dataset for SyntheticSpeech {
 
     fn batch(&self, split: &str, indices: &[usize], _: u64) -> Result<Arrays, Error> {
         let clips = pick(split, self.split(split)?, indices)?;
+        let pieces: Vec<Piece<'_>> = clips.iter().map(|one| one.piece()).collect();
         let speakers: Vec<i64> = clips.iter().map(|one| one.speaker as i64).collect();
         let words: Vec<i64> = clips.iter().map(|one| one.word as i64).collect();
         let shape = [clips.len()];
-        Ok(pad(&clips, self.config.mel_bins)
+        Ok(pad(&pieces, self.generated()?.bins)
             .with("speaker", speakers, &shape)
             .with("word", words, &shape))
     }

@@ -62,6 +62,9 @@ pub struct ComponentDescription {
     /// The places that take another component.
     #[serde(default)]
     pub slots: Vec<SlotDescription>,
+    /// The name of the file that it publishes, for a metric that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishes: Option<String>,
 }
 
 /// A place in a component that takes a block of a given role.

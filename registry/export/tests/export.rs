@@ -45,7 +45,8 @@ fn place() -> Place {
         done.append(&measurement).unwrap();
     }
     let finals = vec![Measurement::new("loss", "train", 800, 1, 1.0)];
-    let outcome = Outcome { wall_s: 4.0, peak_memory_bytes: Some(1 << 40), finals, error: None };
+    let outcome =
+        Outcome { wall_s: 4.0, peak_memory_bytes: Some(1 << 40), finals, ..Outcome::default() };
     done.finish(&outcome).unwrap();
     let open = store.create(new("sliding window", 0)).unwrap();
     fs::write(open.folder().join("measurements.jsonl"), "{\"metric\":\"lo").unwrap();

@@ -281,7 +281,7 @@ impl Run {
             error: Some(failure.clone()),
             wall_s: end.wall_s,
             peak_memory_bytes: end.peak_memory_bytes,
-            finals: Vec::new(),
+            ..Outcome::default()
         })?;
         Ok(true)
     }

@@ -39,9 +39,9 @@ struct Checksums {
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Checksum {
-    bytes: u64,
-    sha256: String,
+pub(crate) struct Checksum {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
 }
 
 impl<'run> Checkpoint<'run> {
@@ -189,7 +189,7 @@ fn list(
     Ok(())
 }
 
-fn checksum(path: &Path) -> Result<Checksum, Error> {
+pub(crate) fn checksum(path: &Path) -> Result<Checksum, Error> {
     let mut file = fs::File::open(path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

@@ -100,6 +100,34 @@ pub enum Error {
         /// What the system said.
         source: Box<Error>,
     },
+    /// The run left no artifact of this name.
+    #[error("run `{run}` has no artifact `{name}`")]
+    NoArtifact {
+        /// The full id.
+        run: String,
+        /// The name.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// The run is not done, so its artifacts are not all there.
+    #[error("run `{run}` is not done: its artifacts appear when it is")]
+    NotDone {
+        /// The full id.
+        run: String,
+    },
+    /// The file of an artifact is not what the run left.
+    #[error("damaged artifact `{name}` of run `{run}`: `{}` {reason}", file.display())]
+    DamagedArtifact {
+        /// The full id.
+        run: String,
+        /// The name.
+        name: String,
+        /// The damaged file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of a checkpoint is not what was written.
     #[error("damaged checkpoint: `{}` {reason}", file.display())]
     Damaged {
@@ -143,6 +171,17 @@ impl Error {
             Self::NotFound { recent, .. } => vec![format!("recent runs: {}", recent.join(", "))],
             Self::Ambiguous { candidates, .. } => {
                 vec![format!("did you mean {}?", candidates.join(" or "))]
+            }
+            Self::NoArtifact { known, .. } if known.is_empty() => {
+                vec!["it left none: an experiment asks for them with `[artifact.NAME]`".into()]
+            }
+            Self::NoArtifact { known, .. } => {
+                let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                vec![format!("its artifacts: {}", known.join(", "))]
+            }
+            Self::NotDone { run } => vec![format!("`ablate show {run}` says how far it is")],
+            Self::DamagedArtifact { run, .. } => {
+                vec![format!("`ablate reproduce {run} --keep` makes it again")]
             }
             Self::Io(error) => io_hints(error.kind()),
             Self::ReadOnly { .. } => io_hints(io::ErrorKind::ReadOnlyFilesystem),

@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod artifact;
 mod attempt;
 mod checkpoint;
 mod claim;
@@ -54,6 +55,7 @@ mod sweep_record;
 mod sweeps;
 
 pub use crate::{
+    artifact::{Artifact, Published},
     attempt::{Attempt, AttemptEnd, AttemptOutcome, AttemptRecord, AttemptState, NewAttempt},
     checkpoint::Checkpoint,
     claim::Claim,

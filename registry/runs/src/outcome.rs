@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Measurement, measurement::any_float};
+use crate::{Artifact, Measurement, measurement::any_float};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct Outcome {
     pub peak_memory_bytes: Option<u64>,
     /// The measurements that the tables are made of.
     pub finals: Vec<Measurement>,
+    /// The files that it left. Results of older hosts list none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 impl Outcome {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Checkpoint, Claim, Error, Mark, Measurement, Outcome, RunId, RunResult, Status, Store,
-    TrialEvent, TrialState, attempt, durable,
+    TrialEvent, TrialState, artifact, attempt, durable,
     folders::{self, Found},
     measurement::Journal,
     rows::{End, Entry},
@@ -227,6 +227,7 @@ impl Run {
         let result = RunResult { status: outcome.status(), finished: now(), outcome };
         // All that led to the result before the result, whatever the power does.
         let mut before = self.journal.file();
+        before.extend(artifact::written(&self.artifacts(), &result.outcome.artifacts));
         let mut after = Vec::new();
         if !self.is_durable.load(Ordering::Relaxed) {
             before.extend([SPEC, MANIFEST].map(|name| self.folder.join(name)));

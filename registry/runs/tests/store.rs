@@ -38,6 +38,7 @@ fn done() -> Outcome {
         wall_s: 1.25,
         peak_memory_bytes: Some(1 << 20),
         finals: vec![Measurement::new("utilization", "test", 10, 1, f64::NAN)],
+        artifacts: Vec::new(),
     }
 }
 

@@ -4,11 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
-use ablate_abi::v1::{Call, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor};
+use ablate_abi::v1::{
+    Call, GroupRate, Kind, NamedTensor, RSome, SharedDifferentiable, Tensor, share,
+};
 use ablate_border::{Batch, Made, Side, training};
 use ablate_losses::MaskedMse;
-use ablate_rqvae::RqVae;
-use ablate_sdk::burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use ablate_rqvae::{RqVae, RqVaeConfig};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor as BurnTensor, TensorData};
 use ablate_sdk::{Loss as _, Model as _, NoConfig, Tensors, testing};
 use std::process::Command;
@@ -16,7 +17,8 @@ use std::time::Instant;
 
 const PAIRS: usize = 100;
 const BATCH: Batch = Batch { items: 16, frames: 128, size: ablate_border::SIZE as usize };
-const CONFIG: &str = r#"{"latent_dim":64,"codebook_size":64,"levels":4}"#;
+/// Width of the model's vectors.
+const WIDTH: u64 = 64;
 
 fn main() {
     if let Ok(threads) = std::env::var("ABLATE_BENCH_THREADS") {
@@ -107,24 +109,26 @@ impl Values {
 struct Native {
     values: Values,
     model: RqVae,
-    pooling: SharedDifferentiable,
+    /// All parameters are theirs.
+    blocks: Vec<SharedDifferentiable>,
     loss: MaskedMse,
-    optimizer: ModuleOptimizer,
 }
 
 impl Native {
     fn new(threads: u32) -> Self {
         let side = Side::linked(threads);
         let pooling = pooling(&side);
-        let slots = vec![("pooling", ablate_abi::v1::share(&pooling))];
-        let size = ablate_border::SIZE as usize;
-        let mut build = testing::build("model", 7, &[("F", size)], slots).expect("flex");
-        let config = ablate_sdk::serde_json::from_str(CONFIG).expect("a configuration");
+        let sizes = (WIDTH, ablate_border::SIZE);
+        let (_, blocks) = ablate_border::rqvae(&side.rqvae, &pooling, sizes, "{}");
+        let mut slots = vec![("pooling", share(&pooling))];
+        slots.extend(["encoder", "quantizer", "decoder"].into_iter().zip(blocks.iter().map(share)));
+        let mut build = testing::build("model", 7, &[], slots).expect("flex");
+        let config = RqVaeConfig { latent_dim: WIDTH as usize };
         let model = RqVae::new(&config, &mut build).expect("the model can be made");
+        let blocks = blocks.into_iter().chain([pooling]).collect();
         let mut build = testing::build("loss", 7, &[], Vec::new()).expect("flex");
         let loss = MaskedMse::new(&NoConfig::default(), &mut build).expect("the loss can be made");
-        let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-2).init();
-        Self { values: Values::new(), model, pooling, loss, optimizer }
+        Self { values: Values::new(), model, blocks, loss }
     }
 
     fn step(&mut self, step: u64) {
@@ -146,10 +150,10 @@ impl Native {
             .with("mask", mask);
         let loss = self.loss.forward(batch, &call).expect("a loss").value + commitment;
         let mut gradients = loss.backward();
-        let own = GradientsParams::from_module(&mut gradients, &self.model);
-        testing::collect_gradients(&self.pooling, &mut gradients).expect("a native block");
-        self.model = self.optimizer.step(1e-3, self.model.clone(), own);
-        self.pooling.step(1.0, [rate()].into_iter().collect()).into_result().expect("a step");
+        for block in &self.blocks {
+            testing::collect_gradients(block, &mut gradients).expect("a native block");
+            block.step(1.0, [rate()].into_iter().collect()).into_result().expect("a step");
+        }
     }
 }
 
@@ -159,7 +163,7 @@ fn rate() -> GroupRate {
 
 fn pooling(side: &Side) -> SharedDifferentiable {
     // The slot's vectors have the model's latent size.
-    let dimensions = [("D", 64u64)];
+    let dimensions = [("D", WIDTH)];
     ablate_border::block_with(&side.pooling, "attentive-stats", "model.pooling", &dimensions)
 }
 
@@ -167,7 +171,8 @@ fn pooling(side: &Side) -> SharedDifferentiable {
 struct Foreign {
     values: Values,
     model: SharedDifferentiable,
-    pooling: SharedDifferentiable,
+    /// All parameters are theirs.
+    blocks: Vec<SharedDifferentiable>,
     loss: SharedDifferentiable,
 }
 
@@ -175,12 +180,13 @@ impl Foreign {
     fn new(threads: u32) -> Self {
         let side = Side::loaded(threads);
         let pooling = pooling(&side);
-        let made = |library, kind, name, config, path| Made { library, kind, name, config, path };
-        let model = made(&*side.rqvae, Kind::MODEL, "rqvae", CONFIG, "model");
-        let model = model.with(&[("pooling", &pooling, false)]).expect("the model can be made");
-        let loss = made(&*side.losses, Kind::LOSS, "masked-mse", "{}", "loss");
+        let sizes = (WIDTH, ablate_border::SIZE);
+        let (model, blocks) = ablate_border::rqvae(&side.rqvae, &pooling, sizes, "{}");
+        let (library, config, path) = (&*side.losses, "{}", "loss");
+        let loss = Made { library, kind: Kind::LOSS, name: "masked-mse", config, path };
         let loss = loss.with(&[]).expect("the loss can be made");
-        Self { values: Values::new(), model, pooling, loss }
+        let blocks = blocks.into_iter().chain([pooling]).collect();
+        Self { values: Values::new(), model, blocks, loss }
     }
 
     fn step(&self, step: u64) {
@@ -211,8 +217,8 @@ impl Foreign {
         gradients[index] = answer.into_iter().next().and_then(ablate_abi::v1::ROption::into_option);
         let gradients = gradients.into_iter().map(Into::into).collect();
         context.backward(gradients).into_result().expect("backward works");
-        for part in [&self.model, &self.pooling] {
-            part.step(1.0, [rate()].into_iter().collect()).into_result().expect("a step");
+        for block in &self.blocks {
+            block.step(1.0, [rate()].into_iter().collect()).into_result().expect("a step");
         }
     }
 }

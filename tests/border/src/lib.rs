@@ -183,6 +183,35 @@ pub fn block_with(
     made.sized(dimensions, &[]).expect("the block can be made")
 }
 
+/// A model `rqvae` with small codebooks and the `pooling`, in which the rest is its own plugin's, and
+/// the blocks of that rest. Widths are `width` for latent frames and `bins` for frames.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn rqvae(
+    library: &Library,
+    pooling: &SharedDifferentiable,
+    (width, bins): (u64, u64),
+    quantizer: &str,
+) -> (SharedDifferentiable, Vec<SharedDifferentiable>) {
+    let sizes = [("D", width), ("F", bins)];
+    let own = [
+        ("encoder", "convolution", "{}", "model.encoder"),
+        ("quantizer", "ema", quantizer, "model.quantizer"),
+        ("decoder", "located", "{}", "model.decoder"),
+    ];
+    let blocks = own.map(|(_, name, config, path)| {
+        let made = Made { library, kind: Kind::BLOCK, name, config, path };
+        made.sized(&sizes, &[]).expect("the block can be made")
+    });
+    let mut slots = vec![("pooling", pooling, false)];
+    slots.extend(own.iter().zip(&blocks).map(|((slot, ..), block)| (*slot, block, false)));
+    let config = format!(r#"{{"latent_dim":{width}}}"#);
+    let made = Made { library, kind: Kind::MODEL, name: "rqvae", config: &config, path: "model" };
+    let model = made.sized(&sizes, &slots).expect("the model can be made");
+    (model, blocks.into())
+}
+
 /// Reproducible numbers between -1 and 1.
 pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

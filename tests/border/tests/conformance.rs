@@ -70,6 +70,18 @@ fn metrics_conform() {
 }
 
 #[test]
+fn codes_conform() {
+    let report = check("codes", &[], |kit| kit);
+    assert!(report.passed(), "{report}");
+    for block in ["all", "mean", "vote", "medoid", "first", "attention"] {
+        let padding = open_ends(&report, block).into_iter().find(|(name, _)| name == "padding");
+        assert_eq!(padding, None, "{report}");
+    }
+    assert_eq!(open_ends(&report, "id-map"), []);
+    assert_eq!(open_ends(&report, "codes"), []);
+}
+
+#[test]
 fn pooling_conforms() {
     let report = check("pooling", &[], |kit| kit);
     assert!(report.passed(), "{report}");
@@ -93,16 +105,62 @@ fn rqvae_conforms_with_the_kits_own_pooling_and_with_another_plugins() {
     }
 }
 
+/// Encoders of a few numbers whose frames are every second sample, so that batches of any size have
+/// frames. Their weights are drawn, biases too: at those that every training starts from, an item
+/// of one sample is zero all the way, where a normalization is steeper than differences can see.
+#[test]
+fn ssl_conforms() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/ssl/tests/ssl/data/steps");
+    let config = |name: &str| {
+        let file = |file: &str| data.join(name).join(file);
+        json!({
+            "size": "custom",
+            "architecture": file("config.json"),
+            "weights": file("model.safetensors"),
+        })
+    };
+    let mut sum = config("wavlm-base");
+    sum["weighted_sum"] = json!(true);
+    let given = json!({
+        "wavlm": [sum, config("wavlm-large")],
+        "hubert": [config("hubert-base"), config("hubert-large")],
+    });
+    let report = check("ssl", &[], |kit| kit.configurations(&given));
+    assert!(report.passed(), "{report}");
+    let own = report.components.iter().filter(|own| own.config.is_some());
+    let exercised = own.filter(|own| own.checks.iter().all(|c| c.outcome == Outcome::Passed));
+    assert_eq!(exercised.count(), 4, "{report}");
+}
+
 #[test]
 fn speech_conforms() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let root = corpus(folder.path());
     let given = json!({
-        "librispeech": { "root": root, "mel_bins": 20 },
-        "audio-folder": { "root": root, "mel_bins": 20, "max_seconds": 0.3, "crop": "random" },
+        "librispeech": { "root": root },
+        "audio-folder": { "root": root, "max_seconds": 0.3, "crop": "random", "audio": true },
+        // Frames of three and of sixteen samples: random inputs are far shorter than 25 ms.
+        "log-mel": [
+            { "mel_bins": 1, "frame_length_ms": 0.1875, "frame_shift_ms": 0.125 },
+            { "mel_bins": 3, "frame_length_ms": 1.0, "frame_shift_ms": 0.5 },
+        ],
     });
     let report = check("speech", &[], |kit| kit.configurations(&given));
     assert!(report.passed(), "{report}");
+}
+
+#[test]
+fn tokens_conform() {
+    let given = json!({
+        "semantic-tokens": [
+            { "clusters": 3, "initial_frames": 20, "reassignment_ratio": 0.1 },
+            { "clusters": 1, "initial_rounds": 0 },
+        ],
+        "semantic-map": [{ "bpe_vocabulary": 5000 }, { "units": 4, "deduplicate": false }],
+    });
+    let report = check("tokens", &[], |kit| kit.configurations(&given));
+    assert!(report.passed(), "{report}");
+    assert_eq!(open_ends(&report, "semantic-tokens"), []);
 }
 
 /// A corpus in the layout of LibriSpeech, of short noisy tones.

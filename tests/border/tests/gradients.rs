@@ -59,7 +59,9 @@ fn outputs_that_nobody_uses() {
     let _turn = alone();
     check(|side| {
         let pooling = block(&side.fixture, "stats", "model.pooling");
-        (rqvae(side, &pooling), vec![pooling])
+        let (model, mut blocks) = rqvae(side, &pooling);
+        blocks.push(pooling);
+        (model, blocks)
     });
 }
 
@@ -71,11 +73,12 @@ fn window(side: &Side, inner: &SharedDifferentiable) -> SharedDifferentiable {
     made.with(&[("inner", inner, false)]).expect("the block can be made")
 }
 
-fn rqvae(side: &Side, pooling: &SharedDifferentiable) -> SharedDifferentiable {
-    let config = format!(r#"{{"latent_dim":{SIZE},"codebook_size":8,"levels":2}}"#);
-    let library = &*side.rqvae;
-    let made = Made { library, kind: Kind::MODEL, name: "rqvae", config: &config, path: "model" };
-    made.with(&[("pooling", pooling, false)]).expect("the model can be made")
+fn rqvae(
+    side: &Side,
+    pooling: &SharedDifferentiable,
+) -> (SharedDifferentiable, Vec<SharedDifferentiable>) {
+    let quantizer = r#"{"codebook_size":8,"levels":2}"#;
+    ablate_border::rqvae(&side.rqvae, pooling, (SIZE, SIZE), quantizer)
 }
 
 #[test]
@@ -84,7 +87,9 @@ fn three_libraries_nested() {
     check(|side| {
         let inner = block(&side.fixture, "mixing", "model.pooling.inner");
         let outer = window(side, &inner);
-        (rqvae(side, &outer), vec![outer, inner])
+        let (model, mut blocks) = rqvae(side, &outer);
+        blocks.extend([outer, inner]);
+        (model, blocks)
     });
 }
 

@@ -137,10 +137,8 @@ fn a_panic_in_a_foreign_block_reaches_the_host_with_its_message() {
     let _turn = alone();
     let side = Side::loaded(1);
     let pooling = misbehaving(&side, "panic");
-    let library = &*side.rqvae;
-    let config = format!(r#"{{"latent_dim":{SIZE},"codebook_size":8,"levels":2}}"#);
-    let made = Made { library, kind: Kind::MODEL, name: "rqvae", config: &config, path: "model" };
-    let model = made.with(&[("pooling", &pooling, false)]).expect("the model can be made");
+    let quantizer = r#"{"codebook_size":8,"levels":2}"#;
+    let (model, _) = ablate_border::rqvae(&side.rqvae, &pooling, (SIZE, SIZE), quantizer);
     let error = step(&model, &[&model], &SMALL, 0).expect_err("the block panics");
     assert_eq!(error.message, "in the block of slot `pooling`");
     assert_eq!(error.causes[0], "the misbehaving block panicked");

@@ -381,6 +381,24 @@ mod plans {
             "a plugin ended its process with signal 11 (SIGSEGV) in `model.pooling` (`liar`)";
         refused("liar", "new-segfault", message);
     }
+
+    #[test]
+    fn with_a_contract_or_a_block_that_never_answers() {
+        let places = [
+            ("contract-hangs", "the contract of block `liar` (plugin `liar`)"),
+            ("new-hangs", "`model.pooling` (`liar`)"),
+        ];
+        for (how, entered) in places {
+            let place = place("liar", how);
+            let mut command = place.command(&["sweep", "pooling"]);
+            command.env("ABLATE_PLAN_TIMEOUT", "5");
+            let answer = place.answer(command).expect(1);
+            let message = format!("error: a plugin did not answer within 5 s in {entered}\n");
+            assert!(answer.stderr.contains(&message), "{}", answer.stderr);
+            assert!(answer.stderr.contains("hint: `ABLATE_PLAN_TIMEOUT` is"), "{}", answer.stderr);
+            assert_eq!(place.runs().len(), 0);
+        }
+    }
 }
 
 #[test]

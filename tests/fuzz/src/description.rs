@@ -122,6 +122,7 @@ impl Schemas for Listed<'_> {
                 schema: listed.schema.clone(),
                 defaults: listed.defaults.clone(),
                 slots: slots.collect(),
+                publishes: listed.publishes.clone(),
             }));
         }
         Ok(Arc::new(ComponentSchema {

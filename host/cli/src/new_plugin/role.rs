@@ -1,6 +1,6 @@
 //! What a block of a role is given and must give: the slots of installed components say it.
 
-use crate::child;
+use crate::child::{self, Until};
 use crate::failure::Failure;
 use ablate_abi::v1::Kind as BorderKind;
 use ablate_catalog::{Catalog, Found, Kind};
@@ -74,7 +74,7 @@ pub(super) fn find(catalog: &Catalog, role: &str) -> Result<Option<Role>, Failur
     if asked.is_empty() {
         return Ok(None);
     }
-    let answers: Vec<Option<Contract>> = child::ask("__contracts", &asked, None, |_| ())?;
+    let answers: Vec<Option<Contract>> = child::ask("__contracts", &asked, Until::Silent, |_| ())?;
     let mut of_models = Vec::new();
     let mut of_blocks = Vec::new();
     let mut of_players = Vec::new();

@@ -414,6 +414,10 @@ pub(super) fn doing(running: &Running) -> String {
     if running.attempt > 1 {
         words.push(format!("attempt {}", running.attempt));
     }
+    if let Some((split, batch, batches)) = &running.publishing {
+        words.push(format!("artifacts: split {split} {batch}/{batches}"));
+        return words.join(GAP);
+    }
     match running.at {
         None => words.push("starting".to_owned()),
         Some(at) if at.epochs > 1 => words.push(format!("epoch {}/{}", at.epoch, at.epochs)),

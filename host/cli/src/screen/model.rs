@@ -62,6 +62,8 @@ pub(super) struct Running {
     pub(super) pid: u32,
     pub(super) since: Duration,
     pub(super) at: Option<Position>,
+    /// Split, batches done and batches in all, once it makes artifacts.
+    pub(super) publishing: Option<(String, u64, u64)>,
     /// The objective, measured on this split.
     pub(super) measured: Option<(String, f64)>,
     /// Whether the last measurement is worth a line.
@@ -138,6 +140,7 @@ impl Model {
             }
             TrialEvent::Resumed { job, .. }
             | TrialEvent::Step { job, .. }
+            | TrialEvent::Publishing { job, .. }
             | TrialEvent::Measured { job, .. }
             | TrialEvent::Done { job, .. }
             | TrialEvent::Failed { job, .. }
@@ -168,6 +171,16 @@ impl Model {
                     running.stepped = now;
                 }
             }
+            TrialEvent::Publishing { job, split, batch, batches } => {
+                if let Some(running) = self.running.get_mut(&job) {
+                    let known = running.publishing.take().is_some_and(|(known, ..)| known == split);
+                    running.publishing = Some((split.to_owned(), batch, batches));
+                    running.told = !known && now.saturating_sub(running.told_at) >= TOLD_EVERY;
+                    if running.told {
+                        running.told_at = now;
+                    }
+                }
+            }
             TrialEvent::Measured { job, metric, split, value } => {
                 self.measure(job, metric, split, value, now);
             }
@@ -193,7 +206,10 @@ impl Model {
             }
             TrialEvent::Pruned { .. } => self.variants[trial.variant].pruned += 1,
         }
-        if !matches!(event, TrialEvent::Step { .. } | TrialEvent::Measured { .. }) {
+        if !matches!(
+            event,
+            TrialEvent::Step { .. } | TrialEvent::Publishing { .. } | TrialEvent::Measured { .. }
+        ) {
             self.variants[trial.variant].changed = now;
         }
     }
@@ -214,6 +230,7 @@ impl Model {
             pid,
             since: now,
             at: None,
+            publishing: None,
             measured: None,
             told: false,
             told_at: now,

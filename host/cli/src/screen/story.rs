@@ -84,9 +84,15 @@ pub(super) fn lines(
         TrialEvent::Pruned { epoch, text, .. } => {
             vec![says("pruned", Ink::Faint, &[&format!("after epoch {epoch}"), text])]
         }
-        TrialEvent::Started { .. } | TrialEvent::Step { .. } | TrialEvent::Measured { .. } => {
-            Vec::new()
+        TrialEvent::Publishing { job, split, .. } if form == Form::Plain => {
+            let running = model.running.get(&job).filter(|running| running.told);
+            let what = format!("artifacts of split {split}");
+            running.map(|_| says("now", Ink::Busy, &[&what])).into_iter().collect()
         }
+        TrialEvent::Started { .. }
+        | TrialEvent::Step { .. }
+        | TrialEvent::Publishing { .. }
+        | TrialEvent::Measured { .. } => Vec::new(),
     };
     if form == Form::Plain && ends(event) {
         lines.extend(variant_over(model, trial.variant));

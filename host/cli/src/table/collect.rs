@@ -146,7 +146,8 @@ fn text(
     found.and_then(Value::as_str).unwrap_or(otherwise).to_owned()
 }
 
-/// The splits that are shown: those asked for, that of the report, `test` where there is one, `valid`.
+/// The splits that are shown: those asked for, that of the report, `test` where there is one, `valid`,
+/// `train`.
 fn splits(
     variants: &[VariantRecord],
     view: &ViewArguments,
@@ -165,14 +166,19 @@ fn splits(
         }
     }
     if splits.is_empty() {
-        let test = known.contains("test") || !known.contains("valid");
-        let otherwise = if test { "test" } else { "valid" };
+        // Of a closed corpus, all of which is trained on, there is nothing else.
+        let first = ["test", "valid", "train"].into_iter().find(|split| known.contains(split));
+        let otherwise = first.unwrap_or("test");
         splits.push(text(variants, |spec| spec.pointer("/report/split"), otherwise));
     }
     Ok(splits)
 }
 
-/// A column per metric of the specs, in their order, then the losses; of each split and group.
+/// The split of what artifacts measured, over all of their splits at once.
+const ALL: &str = "all";
+
+/// A column per metric of the specs, in their order, then the losses; of each split and group. What
+/// artifacts measured has columns where it is asked for, by its name or by its split.
 fn columns(
     variants: &[VariantRecord],
     view: &ViewArguments,
@@ -191,6 +197,16 @@ fn columns(
         }
     }
     names.push(("loss".to_owned(), !names.iter().any(|(_, objective)| *objective)));
+    if splits.iter().any(|split| split == ALL) {
+        for variant in variants {
+            for artifact in variant.spec["artifacts"].as_array().into_iter().flatten() {
+                let name = artifact["name"].as_str().unwrap_or_default();
+                if seen.insert(name) {
+                    names.push((name.to_owned(), false));
+                }
+            }
+        }
+    }
     if !view.metrics.is_empty() {
         names = chosen(&names, &view.metrics, found)?;
     } else if view.by.is_some() && view.columns.is_some() {
@@ -202,14 +218,23 @@ fn columns(
     for measurement in found.finals() {
         known.entry((&measurement.split, &measurement.metric)).or_insert(measurement);
     }
-    let mut columns = Vec::new();
+    let mut columns: Vec<MetricColumn> = Vec::new();
     for group in groups {
         for split in splits {
             for (name, objective) in &names {
-                let known = known.get(&(split.as_str(), name.as_str()));
+                let is_there = |split: &str| known.contains_key(&(split, name.as_str()));
+                let split = if !is_there(split) && is_there(ALL) { ALL } else { split };
+                let is_empty = split == ALL && !is_there(ALL) && !known.is_empty();
+                let same = |one: &MetricColumn| {
+                    one.group == *group && one.split == split && one.name == *name
+                };
+                if is_empty || columns.iter().any(same) {
+                    continue;
+                }
+                let known = known.get(&(split, name.as_str()));
                 columns.push(MetricColumn {
                     name: name.clone(),
-                    split: split.clone(),
+                    split: split.to_owned(),
                     group: group.clone(),
                     unit: known.and_then(|m| m.unit.clone()).filter(|unit| !unit.is_empty()),
                     higher_is_better: known.and_then(|m| m.higher_is_better),
@@ -217,6 +242,14 @@ fn columns(
                 });
             }
         }
+    }
+    if columns.is_empty() {
+        let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        return Err(Failure::user(format!(
+            "on split `{ALL}` nothing of {} was measured",
+            names.join(", ")
+        ))
+        .hint("on this split is what artifacts measured; leave `--split` out for the others"));
     }
     Ok(columns)
 }

@@ -65,11 +65,13 @@ fn check_place(key: &KeyPath, at: &At) -> Result<(), Error> {
     }
     let at = Box::new(at.clone());
     let hints = match first {
-        "metric" => vec![
-            "a metric only looks on: without it every trial would be the same, so leave it out of \
-             the base spec"
-                .to_owned(),
-        ],
+        "metric" | "artifact" => {
+            let one = if first == "metric" { "a metric" } else { "an artifact" };
+            vec![format!(
+                "{one} only looks on: without it every trial would be the same, so leave it out of \
+                 the base spec"
+            )]
+        }
         "train" | "device" | "threads" => {
             vec![format!("to try other values, write `one_at_a_time = {{ \"{key}\" = […] }}`")]
         }

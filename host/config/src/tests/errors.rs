@@ -72,13 +72,27 @@ fn fails_on_unknown_keys() {
         "depth/experiment.toml:3: `dataste`: unknown key\n\
          hint: did you mean `dataset`?\n\
          hint: valid keys: `question`, `name`, `device`, `threads`, `plugins`, `dataset`, `model`, \
-         `blocks`, `loss`, `metric`, `train`, `report`, `sweep`",
+         `blocks`, `loss`, `metric`, `artifact`, `train`, `report`, `sweep`",
     );
     check(
         "learning_rate = 1e-3",
         "momentum = 0.9",
         "depth/experiment.toml:28: `train.optimizer.momentum`: unknown key\n\
          hint: valid keys: `use`, `learning_rate`, `betas`, `epsilon`, `weight_decay`, `groups`",
+    );
+}
+
+#[test]
+fn says_in_which_slot_a_key_belongs() {
+    let valid = "hint: valid keys: `activation`, `dropout`, `latent_dim`, `name`, `noise`, \
+                 `quantizer`, `widths`, `pooling`, `refiner`";
+    check(
+        "latent_dim = 64",
+        "stride = 12",
+        &format!(
+            "depth/experiment.toml:8: `model.stride`: unknown key\n\
+             hint: did you mean `model.pooling.stride`?\n{valid}"
+        ),
     );
 }
 
@@ -453,8 +467,8 @@ fn refuses_wrong_sweeps() {
         "[[sweep.variant]]\nname = \"a\"\nset = { \"modle.pooling\" = 1 }\n",
         "depth/experiment.toml:31: `sweep.variant[0].set.\"modle.pooling\"`: unknown key\n\
          hint: did you mean `model`?\n\
-         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `train`, `device`, \
-         `threads`",
+         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `artifact`, `train`, \
+         `device`, `threads`",
     );
     sweep(
         "[[sweep.variant]]\nname = \"a\"\nset = { sweep = 1 }\n",

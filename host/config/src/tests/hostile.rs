@@ -36,7 +36,8 @@ fn a_slot_whose_default_holds_the_same_slot_is_refused() {
     let default = Some(json!({ "use": "a" }));
     let slot = SlotSchema { name: "inner".into(), role: "r".into(), default, ..Default::default() };
     let schema = json!({ "type": "object" });
-    let text = error_of(TEXT, ComponentSchema { schema, slots: vec![slot], defaults: None });
+    let text =
+        error_of(TEXT, ComponentSchema { schema, slots: vec![slot], ..ComponentSchema::default() });
     assert!(text.contains("by their defaults, slots hold each other in a circle"), "{text}");
     assert!(text.contains("`a.inner` → `a.inner`"), "{text}");
     assert!(text.contains("hint: say what it holds: `dataset.inner"), "{text}");
@@ -60,7 +61,7 @@ fn blocks_and_values_that_are_nested_too_deep_are_refused() {
     let component = || ComponentSchema {
         schema: json!({ "type": "object", "additionalProperties": true }),
         slots: vec![slot.clone()],
-        defaults: None,
+        ..ComponentSchema::default()
     };
     let nested = |levels: usize| {
         let open = "{ use = \"b\", s = ".repeat(levels);

@@ -227,8 +227,8 @@ fn refuses_wrong_blocks() {
     random(
         "count = 2, \"modle.x\" = { uniform = [0, 1] }",
         ".\"modle.x\"`: unknown key\nhint: did you mean `model`?\n\
-         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `train`, `device`, \
-         `threads`",
+         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `artifact`, `train`, \
+         `device`, `threads`",
     );
 }
 
@@ -301,8 +301,8 @@ fn exclusions_are_names_or_values() {
     refused(
         "exclude = [{ \"tran.batch_size\" = 8 }]\n",
         "`sweep.exclude[0].\"tran.batch_size\"`: unknown key\nhint: did you mean `train`?\n\
-         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `train`, `device`, \
-         `threads`",
+         hint: valid keys: `dataset`, `model`, `blocks`, `loss`, `metric`, `artifact`, `train`, \
+         `device`, `threads`",
     );
 }
 

@@ -64,7 +64,7 @@ impl Schemas for Toys {
             "additionalProperties": true,
             "properties": { "depth": { "type": "integer", "default": 2, "maximum": 99 } },
         });
-        Ok(Arc::new(ComponentSchema { schema, defaults: None, slots }))
+        Ok(Arc::new(ComponentSchema { schema, slots, ..ComponentSchema::default() }))
     }
 }
 

@@ -35,6 +35,7 @@ fn entry(component: &Value) -> Entry {
         schema: component["schema"].clone(),
         defaults: given(&component["defaults"]),
         slots: slots.collect(),
+        publishes: None,
     };
     let key = (text(&component["kind"]).unwrap(), text(&component["name"]).unwrap());
     (key, (text(&component["role"]), Arc::new(schema)))

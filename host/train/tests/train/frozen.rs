@@ -53,6 +53,22 @@ fn the_identity_of_a_frozen_block_says_what_it_computes_and_not_for_whom() {
 }
 
 #[test]
+fn the_identity_of_a_frozen_block_covers_the_files_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("weights.bin");
+    let found = |content: &str| {
+        fs_err::write(&weights, content).unwrap();
+        let spec = with_encoder(json!({ "weights": weights }));
+        let mut fakes = Fakes::default();
+        drop(dataset(&spec, &mut fakes).unwrap());
+        identity(&fakes).to_owned()
+    };
+    let one = found("one");
+    assert_ne!(found("other"), one);
+    assert_eq!(found("one"), one);
+}
+
+#[test]
 fn the_slot_of_a_dataset_takes_no_shared_block() {
     let spec = spec(|json| {
         json["blocks"]["one"] = component("scale", json!({}));

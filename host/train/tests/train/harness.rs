@@ -11,10 +11,11 @@ use ablate_abi::v1::{
 use ablate_config::Spec;
 use ablate_train::{
     Bound, CheckpointKind, Checkpoints, Describe, Error, Factory, Finished, Measurement, Outcome,
-    Parts, Progress, Recorder, StorageError, assemble, bind, run,
+    Parts, Phase, Progress, Recorder, StorageError, assemble, bind, run,
 };
 use serde_json::{Value, json};
 
+use crate::artifacts::List;
 use crate::components::{self, Fake, FakeState, Linear, MeanSquared, Scale};
 use crate::dataset::Table;
 
@@ -92,6 +93,11 @@ impl Describe for Fakes {
             }
             "mse" => contract(&["prediction: f32[B, O]", "target: f32[B, O]"], &["loss: f32[1]"]),
             "error" => contract(&["prediction: f32[B, O]", "target: f32[B, O]"], &[]),
+            "list" => {
+                let mut json = contract(&["prediction: f32[B, O]", "target: f32[B, O]"], &[]);
+                json["publishes"] = config.get("file").cloned().unwrap_or(json!("list.txt"));
+                json
+            }
             // Says what its config says.
             "free" => {
                 let texts =
@@ -188,6 +194,7 @@ impl Factory for Fakes {
                 let metric = components::Error { script, direction, ..Default::default() };
                 made.metric = RSome(Metric_TO::from_value(metric, TD_Opaque));
             }
+            "list" => made.metric = RSome(Metric_TO::from_value(List::new(&config), TD_Opaque)),
             _ => {}
         }
         Ok(made)
@@ -242,6 +249,12 @@ pub(crate) struct Memory {
     pub(crate) checkpoints: Vec<(CheckpointKind, u64)>,
     pub(crate) stop_after: Option<u64>,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Split, batches done and batches in all, while artifacts are made.
+    pub(crate) published: Vec<(String, u64, u64)>,
+    /// Stops after so many batches of artifacts.
+    pub(crate) stop_publishing_after: Option<usize>,
+    /// Where artifacts go.
+    pub(crate) artifacts: Option<tempfile::TempDir>,
 }
 
 impl Memory {
@@ -269,6 +282,19 @@ impl Recorder for Memory {
         if self.stop_after == Some(progress.step) {
             self.stop.store(true, Ordering::SeqCst);
         }
+        if let Phase::Publish { split, batch, batches } = progress.phase {
+            self.published.push((split.to_owned(), batch, batches));
+            if self.stop_publishing_after == Some(self.published.len()) {
+                self.stop.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn artifact(&mut self, name: &str, file: &str) -> Result<PathBuf, StorageError> {
+        let root = self.artifacts.get_or_insert_with(|| tempfile::tempdir().unwrap());
+        let folder = root.path().join(name);
+        fs_err::create_dir(&folder)?;
+        Ok(folder.join(file))
     }
 
     fn checkpointed(&mut self, kind: CheckpointKind, step: u64) {

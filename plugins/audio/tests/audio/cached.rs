@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use ablate_audio::{Error, FeatureCache, FeatureConfig, Features, walk_audio};
+use ablate_audio::{Cached, Error, FeatureCache, FeatureConfig, Features, Source, walk_audio};
 use hound::SampleFormat::Int;
 use tempfile::TempDir;
 
@@ -182,4 +182,18 @@ fn resamples_to_the_rate_of_the_filter_bank() {
     // 4000 samples at 48 kHz are 1334 at 16 kHz: floor((1334 - 400) / 160) + 1 frames.
     assert_eq!(setup.get(&path, &FeatureConfig::default()).0.frames, 6);
     assert_eq!(walk_audio(setup.folder.path()).unwrap(), [path]);
+}
+
+#[test]
+fn entries_keep_what_their_features_are_of() {
+    let setup = Setup::new();
+    let source = Source { samples: 160_000, total_samples: 256_123, peak: 0.5 };
+    let features = Features { frames: 2, bins: 1, data: vec![1.0, 2.0] };
+    let cached = Cached { features, source };
+    let key = |content: &str, config: &str| setup.cache.key(content, config).unwrap();
+    assert_eq!(setup.cache.get(&key("audio", "one")), None);
+    setup.cache.put(&key("audio", "one"), &cached).unwrap();
+    assert_eq!(setup.cache.get(&key("audio", "one")), Some(cached));
+    assert_eq!(setup.cache.get(&key("audio", "other")), None);
+    assert_eq!(setup.cache.get(&key("other", "one")), None);
 }

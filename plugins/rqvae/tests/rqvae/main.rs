@@ -1,3 +1,9 @@
-//! The whole model but for the slot: poolings of the test stand in for blocks.
+//! The blocks of the plugin, and the whole model but for its slots.
 
+mod coders;
+mod counts;
+mod layers;
 mod model;
+mod padding;
+mod quantizers;
+mod tensors;

@@ -7,7 +7,7 @@ use ablate_sdk::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::Extraction;
+use crate::encoder::SAMPLE_RATE;
 
 /// What splits are made of.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -27,7 +27,8 @@ pub enum Crop {
     /// Its start.
     #[default]
     Start,
-    /// In `train` a random part, drawn again for each batch; elsewhere its start.
+    /// In `train` a random part, drawn again for each batch: the encoder sees the whole, and its
+    /// features are cut. Elsewhere its start.
     Random,
 }
 
@@ -51,23 +52,20 @@ pub struct CorpusConfig {
     pub test_fraction: f64,
     /// Seed of the splits; the trial's seed does not change them.
     pub split_seed: u64,
-    /// Longer utterances are cut to this many seconds; 0 leaves them whole.
+    /// Longer utterances are cut to this many seconds before the encoder sees them; 0 leaves them
+    /// whole.
     #[schemars(range(min = 0.0))]
     pub max_seconds: f64,
     /// Which part of a longer utterance is used.
     pub crop: Crop,
-    /// Sample rate in Hz; audio of another rate is resampled.
-    #[schemars(range(min = 1000, max = 768_000))]
-    pub sample_rate: u32,
-    /// Mel filters, which is the number of features per frame.
-    #[schemars(range(min = 1))]
-    pub mel_bins: usize,
-    /// Whether each utterance (all of it, before it is cut) is normalized to mean 0 and variance 1
-    /// per feature.
+    /// Whether what is used of each utterance is normalized to mean 0 and variance 1 per feature.
     pub normalize: bool,
-    /// Leave out audio that cannot be read instead of stopping.
+    /// Whether batches hold the audio itself too, for a model that has an encoder of its own.
+    pub audio: bool,
+    /// Leave out audio that cannot be read, or is too short for the encoder, instead of stopping.
     pub skip_unreadable: bool,
-    /// Features that are held in memory, in MiB; the others are read from the cache each time.
+    /// Features and audio that are held in memory, in MiB; of the others, features are read from
+    /// the cache and audio is decoded each time.
     pub memory_mib: usize,
 }
 
@@ -82,9 +80,8 @@ impl Default for CorpusConfig {
             split_seed: 0,
             max_seconds: 10.0,
             crop: Crop::Start,
-            sample_rate: 16000,
-            mel_bins: 80,
             normalize: true,
+            audio: false,
             skip_unreadable: false,
             memory_mib: 1024,
         }
@@ -92,11 +89,11 @@ impl Default for CorpusConfig {
 }
 
 impl CorpusConfig {
-    /// The feature extraction and the most frames of an item.
+    /// The most samples of an item, if there is a limit.
     ///
     /// # Errors
     /// A value that makes no sense, by its key.
-    pub(crate) fn check(&self) -> Result<(Extraction, Option<usize>), Error> {
+    pub(crate) fn check(&self) -> Result<Option<usize>, Error> {
         for (key, fraction) in
             [("valid_fraction", self.valid_fraction), ("test_fraction", self.test_fraction)]
         {
@@ -111,19 +108,17 @@ impl CorpusConfig {
                 "`valid_fraction` and `test_fraction` together must be at most 0.95, not `{held_out}`"
             )));
         }
-        let extraction = Extraction::new(self.sample_rate, self.mel_bins, self.normalize)?;
         if self.max_seconds == 0.0 {
-            return Ok((extraction, None));
+            return Ok(None);
         }
-        let frames = extraction.frames(self.max_seconds.max(0.0));
-        if frames == 0 {
-            let shortest = extraction.frame_seconds();
+        let samples = (self.max_seconds * f64::from(SAMPLE_RATE)).round() as usize;
+        if samples == 0 {
             return Err(Error::config(format!(
-                "`max_seconds` must be 0 (no limit) or at least one frame, {shortest}, not `{}`",
+                "`max_seconds` must be 0 (no limit) or positive, not `{}`",
                 self.max_seconds
             )));
         }
-        Ok((extraction, Some(frames)))
+        Ok(Some(samples))
     }
 
     /// The folder of the corpus, which exists, and all audio in it. `layout` says what should be

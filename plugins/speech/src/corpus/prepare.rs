@@ -1,122 +1,178 @@
-//! Decodes all recordings once, in parallel, into the feature cache and, where they fit, memory.
+//! Reads every recording once and has it encoded, into the cache and, where it fits, into memory.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use ablate_audio::FeatureCache;
-use ablate_sdk::{Error, ErrorKind, LogLevel, host};
+use ablate_audio::{CacheKey, Cached, FeatureCache, Source};
+use ablate_sdk::{Error, ErrorKind};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Corpus, Crop, Recording, extract, hex};
+use super::report::Unreadable;
+use super::{Corpus, Recording, hex, samples};
+use crate::encoded::{Encodings, normalized, seconds};
+use crate::encoder::SAMPLE_RATE;
 use crate::progress::Progress;
 
 /// Part of the fingerprint; raised when batches of the same files change.
-const REVISION: u32 = 1;
-/// Files that a message names.
-const NAMED: usize = 5;
-/// Files that the report lists.
-const LISTED: usize = 100;
+const REVISION: u32 = 2;
+/// Recordings per thread that are decoded before the encoder runs over them.
+const AHEAD: usize = 4;
+/// Values in a MiB.
+const MIB: usize = 1 << 18;
 
 /// Clips by split, in the order of the assignment's splits.
 pub(crate) struct Prepared {
     pub(crate) splits: Vec<Vec<Clip>>,
     pub(crate) report: Value,
     pub(crate) cache: FeatureCache,
+    /// Values per frame.
+    pub(crate) bins: usize,
+    /// Most samples of an item, and how many frames the encoder makes of so many: what is drawn of
+    /// a longer recording.
+    part: Option<(u64, usize)>,
 }
 
-/// A recording that could be read.
+/// A recording that could be read and encoded.
 pub(crate) struct Clip {
     /// Its number in the corpus.
     pub(crate) recording: usize,
     /// Sha256 of the file.
     pub(crate) content: String,
-    /// Frames of all of it.
+    /// What its features are of.
+    pub(crate) source: Source,
+    /// Whether they are of all of it, for a part to be drawn for each batch.
+    pub(crate) random: bool,
+    /// Frames that the encoder made.
     pub(crate) frames: usize,
-    /// Its features, unless there are too many: those that a batch may need.
-    pub(crate) held: Option<Vec<f32>>,
+    /// Its features, unless there are too many; normalized as batches are, unless `random`.
+    pub(crate) features: Option<Vec<f32>>,
+    /// Its audio, if batches hold it and unless there is too much.
+    pub(crate) audio: Option<Vec<f32>>,
 }
 
+/// What stops a recording from becoming a clip.
 enum Failure {
-    /// The host wants to stop, or another file failed for good.
+    /// The host wants to stop.
     Stopped,
     /// This file cannot be used.
-    Unreadable(ablate_audio::Error),
+    Unreadable(String),
     /// No file can be prepared, for example because the disk is full.
-    Fatal(ablate_audio::Error),
+    Fatal(Error),
 }
 
 impl From<ablate_audio::Error> for Failure {
     fn from(error: ablate_audio::Error) -> Self {
         use ablate_audio::Error as E;
         match error {
-            E::Write { .. } | E::Config { .. } | E::ConfigJson { .. } => Self::Fatal(error),
-            _ => Self::Unreadable(error),
+            E::Write { .. } | E::Config { .. } | E::ConfigJson { .. } => {
+                Self::Fatal(Error::from_error(ErrorKind::OTHER, &error))
+            }
+            _ => Self::Unreadable(Error::from_error(ErrorKind::DATA, &error).to_string()),
         }
+    }
+}
+
+/// A recording as it is on disk: encoded before, or its samples.
+struct Found {
+    content: String,
+    key: Option<CacheKey>,
+    cached: Option<Cached>,
+    /// What the encoder sees; there if nothing is cached or batches hold audio.
+    samples: Option<Vec<f32>>,
+    total: usize,
+}
+
+/// What may still be held in memory.
+struct Budget {
+    values: usize,
+    /// Whether something did not fit.
+    full: bool,
+}
+
+impl Budget {
+    fn take(&mut self, count: usize) -> bool {
+        let fits = count <= self.values;
+        self.values -= if fits { count } else { 0 };
+        self.full |= !fits;
+        fits
     }
 }
 
 impl Prepared {
     pub(crate) fn new(corpus: &Corpus) -> Result<Self, Error> {
-        let failed = |error: ablate_audio::Error| Error::from_error(ErrorKind::OTHER, &error);
-        let cache = FeatureCache::open(&corpus.cache).map_err(failed)?;
+        let cache = FeatureCache::open(&corpus.cache)
+            .map_err(|error| Error::from_error(ErrorKind::OTHER, &error))?;
+        let encodings = Encodings { encoder: &corpus.encoder, cache: &cache };
+        let random = corpus.random();
         let count = corpus.recordings.len();
-        let (progress, stop, held) =
-            (Progress::new("features", count), AtomicBool::new(false), AtomicUsize::new(0));
-        let outcomes: Vec<Result<Clip, Failure>> = (0..count)
-            .into_par_iter()
-            .map(|index| {
-                if stop.load(Ordering::Relaxed) || progress.check_cancelled().is_err() {
-                    return Err(Failure::Stopped);
-                }
-                let clip = corpus.clip(&cache, index, &held);
-                if matches!(clip, Err(Failure::Fatal(_))) {
-                    stop.store(true, Ordering::Relaxed);
+        let progress = Progress::new("features", count);
+        let mut budget =
+            Budget { values: corpus.config.memory_mib.saturating_mul(MIB), full: false };
+        let (mut clips, mut unreadable, mut bins) = (Vec::with_capacity(count), Vec::new(), None);
+        let step = AHEAD * rayon::current_num_threads();
+        for first in (0..count).step_by(step) {
+            progress.check_cancelled()?;
+            // What cannot be held need not be decoded either, if its features are there.
+            let audio = corpus.config.audio && !budget.full;
+            let found: Vec<Result<Found, Failure>> = (first..count.min(first + step))
+                .into_par_iter()
+                .map(|index| corpus.find(&encodings, index, random[index], audio))
+                .collect();
+            // The encoder has all threads for itself, and draws nothing behind another call's back.
+            for (index, found) in (first..).zip(found) {
+                progress.check_cancelled()?;
+                let clip = found.and_then(|found| {
+                    corpus.clip(&encodings, (index, random[index]), found, &mut budget, &mut bins)
+                });
+                match clip {
+                    Ok(clip) => clips.push(Some(clip)),
+                    Err(Failure::Stopped) => return Err(progress.cancelled()),
+                    Err(Failure::Fatal(error)) => return Err(error),
+                    Err(Failure::Unreadable(reason)) => {
+                        unreadable.push(Unreadable { recording: index, reason });
+                        clips.push(None);
+                    }
                 }
                 progress.step();
-                clip
-            })
-            .collect();
-        let mut clips: Vec<Option<Clip>> = Vec::with_capacity(count);
-        let (mut unreadable, mut stopped) = (Vec::new(), false);
-        for (recording, outcome) in corpus.recordings.iter().zip(outcomes) {
-            match outcome {
-                Ok(clip) => {
-                    clips.push(Some(clip));
-                    continue;
-                }
-                Err(Failure::Fatal(error)) => return Err(failed(error)),
-                Err(Failure::Unreadable(error)) => unreadable.push((recording, error)),
-                Err(Failure::Stopped) => stopped = true,
             }
-            clips.push(None);
-        }
-        if stopped {
-            return Err(progress.cancelled());
         }
         corpus.check_unreadable(&unreadable)?;
         let splits = corpus.collect(clips)?;
+        let part = corpus.part(&encodings, &splits)?;
         let report = corpus.report(&splits, &unreadable);
-        Ok(Self { splits, report, cache })
+        Ok(Self { splits, report, cache, bins: bins.unwrap_or(1), part })
+    }
+
+    /// Frames of a clip that an item has.
+    pub(crate) fn used_frames(&self, clip: &Clip) -> usize {
+        match self.part {
+            Some((most, frames)) if clip.random && clip.source.samples > most => {
+                frames.min(clip.frames)
+            }
+            _ => clip.frames,
+        }
     }
 }
 
-/// Identity of the batches: ids, speakers, splits, file contents and what is made of them, but not
-/// where the files are. Hashes of unchanged files are remembered beside the features.
+/// Identity of the data: ids, speakers, splits, file contents and what is made of them, but not
+/// where the files are, and not which encoder sees them, which the trial's identity has by itself.
+/// Hashes of unchanged files are remembered beside the features.
 ///
 /// A file that cannot be decoded counts with its content too: whether it is left out follows from
 /// that and from the configuration.
 pub(crate) fn fingerprint(corpus: &Corpus) -> Result<String, Error> {
     let failed = |error: ablate_audio::Error| Error::from_error(ErrorKind::DATA, &error);
     let cache = FeatureCache::open(&corpus.cache).map_err(failed)?;
+    let config = &corpus.config;
     let settings = json!([
         "speech",
         REVISION,
         ablate_audio::CACHE_REVISION,
-        corpus.extraction.config,
-        corpus.max_frames,
-        corpus.config.crop,
-        corpus.config.skip_unreadable
+        SAMPLE_RATE,
+        corpus.max_samples,
+        config.crop,
+        config.normalize,
+        config.audio,
+        config.skip_unreadable
     ]);
     let mut hash = Sha256::new_with_prefix(settings.to_string());
     for (name, indices) in corpus.assignment.splits() {
@@ -130,56 +186,125 @@ pub(crate) fn fingerprint(corpus: &Corpus) -> Result<String, Error> {
 }
 
 impl Corpus {
-    /// Features of one recording; `held` counts the values in memory.
-    fn clip(
-        &self,
-        cache: &FeatureCache,
-        index: usize,
-        held: &AtomicUsize,
-    ) -> Result<Clip, Failure> {
-        let path = &self.recordings[index].path;
-        let content = cache.content_hash(path)?;
-        let features = extract(cache, &self.extraction, path)?;
-        let frames = features.frames;
-        let needed = match self.config.crop {
-            Crop::Start => self.cropped(frames),
-            Crop::Random => frames,
-        };
-        let mut data = features.data;
-        data.truncate(needed * features.bins);
-        data.shrink_to_fit();
-        let limit = self.config.memory_mib.saturating_mul(1 << 18);
-        let fits = held.fetch_add(data.len(), Ordering::Relaxed) + data.len() <= limit;
-        if !fits {
-            held.fetch_sub(data.len(), Ordering::Relaxed);
+    /// Of each recording, whether batches hold a part of it that is drawn for each.
+    fn random(&self) -> Vec<bool> {
+        let mut random = vec![false; self.recordings.len()];
+        for (split, indices) in self.assignment.splits() {
+            for &index in indices {
+                random[index] = self.is_random(split);
+            }
         }
-        Ok(Clip { recording: index, content, frames, held: fits.then_some(data) })
+        random
     }
 
-    fn check_unreadable(
+    /// What is on disk of a recording. Many threads do this at once.
+    fn find(
         &self,
-        unreadable: &[(&Recording, ablate_audio::Error)],
-    ) -> Result<(), Error> {
-        if unreadable.is_empty() {
-            return Ok(());
+        encodings: &Encodings<'_>,
+        index: usize,
+        random: bool,
+        audio: bool,
+    ) -> Result<Found, Failure> {
+        let path = &self.recordings[index].path;
+        let content = encodings.cache.content_hash(path)?;
+        let limit = self.limit(random);
+        let key = encodings.key(&content, limit).map_err(Failure::Fatal)?;
+        let cached = encodings.find(key.as_ref());
+        if cached.is_some() && !audio {
+            return Ok(Found { content, key, cached, samples: None, total: 0 });
         }
-        let (count, total) = (unreadable.len(), self.recordings.len());
-        let mut reasons: Vec<String> =
-            unreadable.iter().take(NAMED).map(|(_, error)| chain(error)).collect();
-        if count > NAMED {
-            reasons.push(format!("and {} more", count - NAMED));
+        let mut samples = samples(path)?;
+        // Audio that changed meanwhile must not be stored under its old content.
+        if encodings.cache.content_hash(path)? != content {
+            let reason = format!("`{}` changed while it was read", path.display());
+            return Err(Failure::Unreadable(reason));
         }
-        let reasons = reasons.join("; ");
-        let message = format!("{count} of {total} audio files cannot be read: {reasons}");
-        if !self.config.skip_unreadable {
-            let advice = "`dataset.skip_unreadable=true` leaves such files out";
-            return Err(Error::data(format!("{message}; {advice}")));
+        let total = samples.len();
+        samples.truncate(limit.unwrap_or(usize::MAX));
+        Ok(Found { content, key, cached, samples: Some(samples), total })
+    }
+
+    /// Has a recording encoded, unless that is done; takes what is to be held from `budget`.
+    fn clip(
+        &self,
+        encodings: &Encodings<'_>,
+        (recording, random): (usize, bool),
+        found: Found,
+        budget: &mut Budget,
+        bins: &mut Option<usize>,
+    ) -> Result<Clip, Failure> {
+        let Found { content, key, cached, samples, total } = found;
+        let path = self.recordings[recording].path.display();
+        let cached = match (cached, &samples) {
+            (Some(cached), _) => cached,
+            (None, samples) => {
+                let samples = samples.as_deref().unwrap_or(&[]);
+                let made = encodings.make(samples, total).map_err(|error| {
+                    let part = if samples.len() < total {
+                        format!("the first {} s of ", seconds(samples.len() as u64))
+                    } else {
+                        String::new()
+                    };
+                    let kind = error.kind;
+                    let error = error.context(format!("failed to encode {part}`{path}`"));
+                    match kind {
+                        ErrorKind::CANCELLED => Failure::Stopped,
+                        ErrorKind::DATA | ErrorKind::NOT_FINITE => {
+                            Failure::Unreadable(error.to_string())
+                        }
+                        _ => Failure::Fatal(error),
+                    }
+                })?;
+                encodings.keep(key.as_ref(), &made).map_err(Failure::Fatal)?;
+                made
+            }
+        };
+        let Cached { features, source } = cached;
+        let expected = *bins.get_or_insert(features.bins);
+        if features.bins != expected {
+            let found = features.bins;
+            return Err(Failure::Fatal(Error::contract(format!(
+                "the encoder makes {found} features per frame of `{path}`, and {expected} of others"
+            ))));
         }
-        if count == total {
-            return Err(Error::data(message));
+        let frames = features.frames;
+        // Nowhere else to read it from.
+        let only_here = key.is_none();
+        let held = budget.take(features.data.len()) || only_here;
+        let data = held.then(|| {
+            let normalize = self.config.normalize && !random;
+            if normalize { normalized(features.data, expected) } else { features.data }
+        });
+        let audio = samples.filter(|audio| self.config.audio && budget.take(audio.len()));
+        Ok(Clip { recording, content, source, random, frames, features: data, audio })
+    }
+
+    /// How many frames the parts have that are drawn of longer recordings: as many as the encoder
+    /// makes of audio of that length. Nothing, if none is longer.
+    fn part(
+        &self,
+        encodings: &Encodings<'_>,
+        splits: &[Vec<Clip>],
+    ) -> Result<Option<(u64, usize)>, Error> {
+        let Some(most) = self.max_samples else { return Ok(None) };
+        let is_longer = |clip: &Clip| clip.random && clip.source.samples > most as u64;
+        if !splits.iter().flatten().any(is_longer) {
+            return Ok(None);
         }
-        host::log(LogLevel::WARN, "speech", &format!("left out: {message}"));
-        Ok(())
+        let key = encodings.key(&format!("a tone of {most} samples"), None)?;
+        if let Some(cached) = encodings.find(key.as_ref()) {
+            return Ok(Some((most as u64, cached.features.frames)));
+        }
+        let tone: Vec<f32> = (0..most).map(|n| 0.1 * (n as f32 * 0.1).sin()).collect();
+        let made = encodings.make(&tone, most).map_err(|error| {
+            error.context(format!(
+                "`max_seconds`: failed to encode {} s of a tone, which tells how many frames that \
+                 is",
+                seconds(most as u64)
+            ))
+        })?;
+        encodings.keep(key.as_ref(), &made)?;
+        Ok(Some((most as u64, made.features.frames)))
     }
 
     /// Sorts the clips into their splits.
@@ -194,41 +319,4 @@ impl Corpus {
         };
         self.assignment.splits().map(split).collect()
     }
-
-    fn report(
-        &self,
-        splits: &[Vec<Clip>],
-        unreadable: &[(&Recording, ablate_audio::Error)],
-    ) -> Value {
-        let names = self.assignment.splits().map(|(name, _)| name.to_owned());
-        let items: serde_json::Map<String, Value> =
-            names.zip(splits).map(|(name, clips)| (name, clips.len().into())).collect();
-        let clips = || splits.iter().flatten();
-        let cropped = clips().filter(|clip| self.cropped(clip.frames) < clip.frames).count();
-        let shift_s = f64::from(self.extraction.config.fbank.frame_shift_ms) / 1000.0;
-        let frames: usize = clips().map(|clip| clip.frames).sum();
-        let skipped: Vec<Value> = unreadable
-            .iter()
-            .take(LISTED)
-            .map(|(recording, error)| json!({ "id": recording.id, "reason": chain(error) }))
-            .collect();
-        let mut speakers: Vec<usize> = clips().map(|clip| self.speakers[clip.recording]).collect();
-        speakers.sort_unstable();
-        speakers.dedup();
-        json!({
-            "files": self.recordings.len(),
-            "items": items,
-            "speakers": speakers.len(),
-            "seconds": (frames as f64 * shift_s * 10.0).round() / 10.0,
-            "cropped": cropped,
-            "in_memory": clips().all(|clip| clip.held.is_some()),
-            "skipped": unreadable.len(),
-            "skipped_files": skipped,
-        })
-    }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &ablate_audio::Error) -> String {
-    Error::from_error(ErrorKind::DATA, error).to_string()
 }

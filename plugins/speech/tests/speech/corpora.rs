@@ -17,8 +17,8 @@ fn sixty_utterances_of_six_speakers() {
     println!("prepared in {:?}: {report}", start.elapsed());
     assert_eq!((&report["files"], &report["speakers"]), (&60.into(), &6.into()));
     assert_eq!((&report["transcripts"], &report["skipped"]), (&60.into(), &0.into()));
-    // The folder's description says 447 s; a frame less than the audio counts per utterance.
-    assert!((report["seconds"].as_f64().unwrap() - 447.0).abs() < 2.0);
+    // The folder's description says 447 s, which is 447.5 s cut off.
+    assert_eq!(report["seconds"], 447.5);
     let text = dataset.transcript("1688-142285-0002").unwrap();
     assert_eq!(text, "YOU DON'T MEAN THAT YOU THOUGHT ME SO SILLY");
     let counts: Vec<usize> =
@@ -55,6 +55,8 @@ fn chapters_without_transcripts_are_fine() {
     println!("{report}");
     assert_eq!((&report["files"], &report["speakers"]), (&165.into(), &165.into()));
     assert_eq!(report["transcripts"], 0);
+    // 165 first utterances of a chapter each, which are 2080.5 s altogether.
+    assert_eq!(report["seconds"], 2080.5);
     // 165 times up to 998 frames of 80 values are 47 MiB, of which 20 are held.
     assert_eq!(report["in_memory"], false);
     for split in dataset.splits() {

@@ -1,7 +1,8 @@
 //! What cannot be read or found.
 
+use ablate_audio::Features;
 use ablate_sdk::{Dataset, Error, ErrorKind};
-use ablate_speech::{AudioFolder, CorpusConfig, LibriSpeech};
+use ablate_speech::{AudioFolder, CorpusConfig, Encoder, LibriSpeech};
 
 use crate::support::{Folder, ids, whole};
 
@@ -102,7 +103,8 @@ fn unreadable_files_are_named_with_their_reasons() {
         for part in [
             "cut.wav` is truncated",
             "empty.wav` contains no samples",
-            "audio of 399 samples is shorter than one frame: at least 400 samples are needed",
+            "short.wav`: audio of 399 samples is shorter than one frame: at least 400 samples are \
+             needed",
             "; and 2 more; ",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -179,11 +181,95 @@ fn settings_that_make_no_sense_are_named() {
         CorpusConfig { valid_fraction: 0.5, test_fraction: 0.5, ..config() },
         "`valid_fraction` and `test_fraction` together must be at most 0.95, not `1`",
     );
-    check(
-        CorpusConfig { max_seconds: 0.01, ..config() },
-        "`max_seconds` must be 0 (no limit) or at least one frame, 0.025, not `0.01`",
+    for max_seconds in [-1.0, 1e-6, f64::NAN] {
+        check(
+            CorpusConfig { max_seconds, ..config() },
+            &format!("`max_seconds` must be 0 (no limit) or positive, not `{max_seconds}`"),
+        );
+    }
+}
+
+#[test]
+fn utterances_that_are_cut_too_short_for_the_encoder_say_so() {
+    let folder = Folder::new();
+    folder.librispeech("", 2, 5);
+    // 160 samples, and a frame is 400.
+    let config = CorpusConfig { max_seconds: 0.01, skip_unreadable: true, ..folder.config() };
+    let error = LibriSpeech::open(config, &folder.cache()).unwrap().prepare().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DATA);
+    let (text, root) = (error.to_string(), folder.root());
+    let expected = format!(
+        "10 of 10 audio files cannot be read: failed to encode the first 0.01 s of \
+         `{}/100/7/100-7-0000.wav`: audio of 160 samples is shorter than one frame",
+        root.display()
     );
-    check(CorpusConfig { max_seconds: -1.0, ..config() }, "`max_seconds` must be 0");
-    check(CorpusConfig { mel_bins: 0, ..config() }, "`mel_bins` must be positive");
-    check(CorpusConfig { sample_rate: 10, ..config() }, "`sample_rate` must be 1000 to 768000");
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+#[test]
+fn samples_that_are_no_numbers_are_named_and_silence_is_counted() {
+    let folder = Folder::new();
+    folder.librispeech("", 2, 5);
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let write = |name: &str, value: f32| {
+        folder.file(name, b"");
+        let mut writer = hound::WavWriter::create(folder.root().join(name), spec).unwrap();
+        (0..8000).for_each(|_| writer.write_sample(value).unwrap());
+        writer.finalize().unwrap();
+    };
+    write("100/7/100-7-0007.wav", 0.0);
+    write("100/7/100-7-0008.wav", f32::NAN);
+    let config = CorpusConfig { valid_fraction: 0.0, test_fraction: 0.0, ..folder.config() };
+    let dataset = LibriSpeech::open(config.clone(), &folder.cache()).unwrap();
+    let error = dataset.prepare().unwrap_err().to_string();
+    assert!(error.contains("100-7-0008.wav` has a non-finite sample at index 0"), "{error}");
+    let config = CorpusConfig { skip_unreadable: true, ..config };
+    for _ in 0..2 {
+        // The second time the features are in the cache.
+        let dataset = LibriSpeech::open(config.clone(), &folder.cache()).unwrap();
+        let report = dataset.prepare().unwrap();
+        assert_eq!((&report["skipped"], &report["silent"]), (&1.into(), &1.into()));
+        assert_eq!(ids(&dataset, "train").len(), 11);
+    }
+}
+
+#[test]
+fn an_encoder_that_fails_for_good_stops_at_the_first_recording() {
+    let folder = Folder::new();
+    folder.librispeech("", 2, 5);
+    let fails = |encoder: Encoder| {
+        let config = CorpusConfig { skip_unreadable: true, ..folder.config() };
+        let dataset = LibriSpeech::open_with(config, &folder.cache(), encoder).unwrap();
+        dataset.prepare().unwrap_err()
+    };
+    let error = fails(Encoder::new(None, |_| Err(Error::unsupported("no such layer"))));
+    assert_eq!(error.kind, ErrorKind::UNSUPPORTED);
+    let first = folder.root().join("100/7/100-7-0000.wav");
+    let expected = format!("failed to encode `{}`: no such layer", first.display());
+    assert_eq!(error.to_string(), expected);
+    // 3200 samples, then 4000.
+    let error = fails(Encoder::new(None, |samples| {
+        let bins = samples.len() / 800;
+        Ok(Features { frames: 1, bins, data: vec![0.5; bins] })
+    }));
+    assert_eq!(error.kind, ErrorKind::CONTRACT);
+    let text = error.to_string();
+    assert!(text.starts_with("the encoder makes 5 features per frame of `"), "{text}");
+}
+
+#[test]
+fn cached_features_that_vanish_under_a_dataset_are_missed() {
+    let folder = Folder::new();
+    folder.librispeech("", 2, 5);
+    let config = CorpusConfig { memory_mib: 0, ..folder.config() };
+    let dataset = LibriSpeech::open(config, &folder.cache()).unwrap();
+    whole(&dataset, "train", 0);
+    fs_err::remove_dir_all(folder.cache().join("audio/features")).unwrap();
+    let error = dataset.batch("train", &[0], 0).unwrap_err().to_string();
+    assert!(error.contains("` are gone or damaged since the dataset was prepared"), "{error}");
 }

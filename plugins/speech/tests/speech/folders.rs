@@ -43,7 +43,7 @@ fn the_fingerprint_follows_content_and_settings_but_not_the_place() {
     assert_eq!(fingerprint(elsewhere.config(), &elsewhere), one);
     assert_eq!(fingerprint(CorpusConfig { memory_mib: 0, ..folder.config() }, &folder), one);
     for config in [
-        CorpusConfig { mel_bins: 40, ..folder.config() },
+        CorpusConfig { audio: true, ..folder.config() },
         CorpusConfig { normalize: false, ..folder.config() },
         CorpusConfig { max_seconds: 0.2, ..folder.config() },
         CorpusConfig { split_seed: 3, ..folder.config() },
@@ -117,7 +117,8 @@ fn long_utterances_are_cut_at_their_start_or_in_a_random_place() {
     for index in 0..4 {
         folder.wave(&format!("a/{index}.wav"), 16000, 150.0 + 50.0 * index as f32);
     }
-    let config = CorpusConfig { valid_fraction: 0.25, ..folder.config() };
+    // Normalized features of a part are no part of those of the whole.
+    let config = CorpusConfig { valid_fraction: 0.25, normalize: false, ..folder.config() };
     let open = |crop, max_seconds, memory_mib| {
         let config = CorpusConfig { crop, max_seconds, memory_mib, ..config.clone() };
         AudioFolder::open(config, &folder.cache()).unwrap()
@@ -195,17 +196,25 @@ fn audio_folder_takes_the_folder_for_the_speaker() {
 
 #[test]
 fn the_contract_names_what_batches_hold() {
-    let config = CorpusConfig { mel_bins: 40, ..CorpusConfig::default() };
+    let config = CorpusConfig::default();
     let contract = LibriSpeech::contract(&config).unwrap().to_json().unwrap();
     let port = |name: &str, dtype: &str, shape: serde_json::Value| serde_json::json!({ "name": name, "dtype": dtype, "shape": shape, "optional": false });
     let expected = [
-        port("features", "f32", serde_json::json!(["B", "T", 40])),
+        port("features", "f32", serde_json::json!(["B", "T", "F"])),
         port("mask", "bool", serde_json::json!(["B", "T"])),
+        port("seconds", "f32", serde_json::json!(["B"])),
         port("speaker", "int", serde_json::json!(["B"])),
     ];
     assert_eq!(contract["outputs"], serde_json::json!(expected));
+    // The block in the slot fixes the features' size.
+    let slot = &contract["slots"]["encoder"]["outputs"][0];
+    assert_eq!(slot, &port("features", "f32", serde_json::json!(["N", "Y", "F"])));
+    let config = CorpusConfig { audio: true, ..config };
+    let contract = LibriSpeech::contract(&config).unwrap().to_json().unwrap();
+    assert_eq!(contract["outputs"][4], port("audio", "f32", serde_json::json!(["B", "S"])));
+    assert_eq!(contract["outputs"][5], port("audio_mask", "bool", serde_json::json!(["B", "S"])));
     let contract = SyntheticSpeech::contract(&SyntheticConfig::default()).unwrap();
-    assert_eq!(contract.to_json().unwrap()["outputs"][3]["name"], "word");
+    assert_eq!(contract.to_json().unwrap()["outputs"][4]["name"], "word");
 }
 
 #[test]

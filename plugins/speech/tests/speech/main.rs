@@ -11,6 +11,12 @@ mod synthetic;
 /// `librispeech` and `audio-folder` on small folders: layouts, splits, cropping, caching.
 mod folders;
 
+/// The block `log-mel`.
+mod log_mel;
+
+/// Encoders in front of folders of audio: what they see, what is kept, what is normalized.
+mod encoders;
+
 /// What cannot be read or found.
 mod failures;
 

@@ -3,8 +3,50 @@
 use std::f32::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use ablate_sdk::{Arrays, Dataset};
-use ablate_speech::CorpusConfig;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ablate_audio::Features;
+use ablate_sdk::{Arrays, Dataset, Error};
+use ablate_speech::{CorpusConfig, Encoder};
+
+/// An encoder that looks at all of an utterance, 50 times a second, and counts how often it runs.
+///
+/// Its frames are those of a convolution over 400 samples every 320: the loudness of the frame, its
+/// number, and how many samples there are in all.
+#[derive(Clone, Default)]
+pub(crate) struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    pub(crate) const HOP: usize = 320;
+    pub(crate) const FIELD: usize = 400;
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn frames(samples: usize) -> usize {
+        samples.checked_sub(Self::FIELD).map_or(0, |rest| rest / Self::HOP + 1)
+    }
+
+    pub(crate) fn encoder(&self, identity: Option<&str>) -> Encoder {
+        let counter = self.clone();
+        Encoder::new(identity.map(str::to_owned), move |samples| {
+            counter.0.fetch_add(1, Ordering::SeqCst);
+            let frames = Self::frames(samples.len());
+            if frames == 0 {
+                return Err(Error::data(format!("{} samples are too few", samples.len())));
+            }
+            let loudness =
+                |part: &[f32]| (part.iter().map(|x| x * x).sum::<f32>() / part.len() as f32).sqrt();
+            let row = |frame: usize| {
+                let start = frame * Self::HOP;
+                [loudness(&samples[start..start + Self::FIELD]), frame as f32, samples.len() as f32]
+            };
+            Ok(Features { frames, bins: 3, data: (0..frames).flat_map(row).collect() })
+        })
+    }
+}
 
 /// A folder with audio, and one for its cache.
 pub(crate) struct Folder {

@@ -1,9 +1,9 @@
 //! `synthetic-speech`: reproducible, and its words can be told apart.
 
 use ablate_sdk::Dataset;
-use ablate_speech::{SyntheticConfig, SyntheticSpeech};
+use ablate_speech::{Encoder, LogMelConfig, SyntheticConfig, SyntheticSpeech};
 
-use crate::support::{ids, whole};
+use crate::support::{Counter, ids, whole};
 
 fn open(config: SyntheticConfig) -> SyntheticSpeech {
     SyntheticSpeech::open(config).unwrap()
@@ -160,17 +160,61 @@ fn generates_the_defaults_quickly() {
 
 #[test]
 fn extreme_settings_give_finite_features() {
-    for (sample_rate, mel_bins) in [(8000, 23), (11025, 40), (48000, 80)] {
+    for (mel_bins, frame_shift_ms) in [(1, 10.0), (23, 2.5), (120, 40.0)] {
         let config = SyntheticConfig {
-            sample_rate,
-            mel_bins,
             noise: 0.0,
             min_seconds: 0.1,
             max_seconds: 0.1,
             ..SyntheticConfig::default()
         };
-        whole(&open(config), "train", 0);
+        let log_mel = LogMelConfig { mel_bins, frame_shift_ms, ..LogMelConfig::default() };
+        let encoder = Encoder::log_mel(&log_mel).unwrap();
+        let dataset = SyntheticSpeech::open_with(config, None, encoder).unwrap();
+        let shape = whole(&dataset, "train", 0).shape("features").unwrap();
+        // 0.1 s are 1600 samples, a frame 400.
+        assert_eq!(shape[1..], [1200 / (frame_shift_ms * 16.0) as usize + 1, mel_bins]);
     }
+}
+
+#[test]
+fn batches_hold_audio_when_they_are_asked_to() {
+    let config = SyntheticConfig { audio: true, ..SyntheticConfig::default() };
+    let dataset = open(config);
+    let batch = dataset.batch("valid", &[3, 1], 0).unwrap();
+    let (audio, mask) = (batch.slice::<f32>("audio").unwrap(), batch.slice::<bool>("audio_mask"));
+    let (mask, longest) = (mask.unwrap(), batch.shape("audio").unwrap()[1]);
+    let seconds = batch.slice::<f32>("seconds").unwrap();
+    for (row, index) in [3, 1].into_iter().enumerate() {
+        let spoken = dataset.waveform("valid", index).unwrap();
+        assert_eq!(audio[row * longest..][..spoken.len()], spoken);
+        assert_eq!(
+            mask.iter().skip(row * longest).take_while(|valid| **valid).count(),
+            spoken.len()
+        );
+        assert_eq!(seconds[row], spoken.len() as f32 / 16000.0);
+    }
+}
+
+#[test]
+fn an_encoder_runs_once_and_its_features_are_kept_by_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SyntheticConfig {
+        items_train: 6,
+        items_valid: 2,
+        items_test: 0,
+        ..SyntheticConfig::default()
+    };
+    let counter = Counter::default();
+    let open = |identity: &str| {
+        let encoder = counter.encoder(Some(identity));
+        SyntheticSpeech::open_with(config.clone(), Some(folder.path()), encoder).unwrap()
+    };
+    let first = whole(&open("a"), "train", 0).slice::<f32>("features").unwrap().to_vec();
+    assert_eq!(counter.count(), 8);
+    assert_eq!(whole(&open("a"), "train", 0).slice::<f32>("features").unwrap(), first);
+    assert_eq!(counter.count(), 8);
+    whole(&open("b"), "train", 0);
+    assert_eq!(counter.count(), 16);
 }
 
 #[test]
@@ -188,9 +232,8 @@ fn fails_on_settings_that_make_no_sense() {
         fails(SyntheticConfig { words: 0, ..defaults() }),
         "`words` must be from 1 to 10000, not `0`"
     );
-    assert!(
-        fails(SyntheticConfig { mel_bins: 500, ..defaults() }).starts_with("`mel_bins` must be")
-    );
+    let error = Encoder::log_mel(&LogMelConfig { mel_bins: 500, ..LogMelConfig::default() });
+    assert!(error.err().unwrap().to_string().starts_with("`mel_bins` must be"));
     assert!(fails(SyntheticConfig { items_train: 0, ..defaults() }).starts_with("`items_train`"));
 }
 

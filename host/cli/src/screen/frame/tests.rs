@@ -148,6 +148,16 @@ fn a_row_says_how_far_a_variant_is_and_what_runs() {
 }
 
 #[test]
+fn a_row_says_how_far_artifacts_are() {
+    let mut model = middle();
+    let publishing = TrialEvent::Publishing { job: 1, split: "train", batch: 3, batches: 12 };
+    model.apply(&publishing, second(41));
+    let rows = text(&model, 140, 24);
+    let found = rows.iter().any(|row| row.ends_with("seed 3  artifacts: split train 3/12"));
+    assert!(found, "{rows:?}");
+}
+
+#[test]
 fn other_processes_and_trials_that_were_given_up_are_told() {
     let mut model = middle();
     let (epochs, step, steps) = (1, 3, 700);

@@ -72,6 +72,10 @@ fn a_trial_from_its_start_to_its_end() {
     let measured = TrialEvent::Measured { job: 0, metric, split, value: 0.612_34 };
     let now = "now     mean seed 1              epoch 2/5  valid utilization 0.612";
     check(&[START, step, measured], &[], &[now]);
+    let publishing = |batch| TrialEvent::Publishing { job: 0, split: "train", batch, batches: 9 };
+    let now = "now     mean seed 1              artifacts of split train";
+    check(&[START, publishing(1)], &[], &[now]);
+    check(&[START, publishing(1), publishing(2)], &[], &[]);
     let done = TrialEvent::Done {
         job: 0,
         value: Some(0.75),

@@ -1,0 +1,20 @@
+//! What works frame by frame.
+
+use ablate_sdk::burn::nn::Linear;
+use ablate_sdk::burn::tensor::{Bool, Tensor};
+
+/// A linear layer on the last dimension. On a tensor of rank 2 the gradient of the weights is one
+/// product instead of one per item and their sum, which is several times faster.
+pub(crate) fn rows(layer: &Linear, input: Tensor<3>) -> Tensor<3> {
+    let [batch, frames, width] = input.dims();
+    let output = layer.forward(input.reshape([batch * frames, width]));
+    let width = output.dims()[1];
+    output.reshape([batch, frames, width])
+}
+
+/// Vectors `[B, T, D]` of which those outside the mask `[B, T]` are zero. They are replaced, not
+/// multiplied, so that not even a NaN in them reaches a value or a gradient.
+pub(crate) fn zero_outside(vectors: Tensor<3>, mask: &Tensor<2, Bool>) -> Tensor<3> {
+    let shape = vectors.dims();
+    vectors.mask_fill(mask.clone().bool_not().unsqueeze_dim::<3>(2).expand(shape), 0.0)
+}
