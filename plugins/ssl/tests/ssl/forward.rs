@@ -73,6 +73,18 @@ fn a_weighted_sum_is_the_sum_by_hand() {
     }
 }
 
+/// Shapes of the parameters that no gradient reaches.
+struct Unreached<'a>(&'a ablate_sdk::burn::tensor::Gradients, Vec<Vec<usize>>);
+
+impl ablate_sdk::burn::module::ModuleVisitor for Unreached<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param.val().grad(self.0);
+        if gradient.is_none_or(|g| g.abs().max().into_scalar::<f32>() == 0.0) {
+            self.1.push(param.val().dims().to_vec());
+        }
+    }
+}
+
 #[test]
 fn training_reaches_the_audio_and_every_parameter_that_is_used() -> Result<(), Error> {
     let mut build = testing::build("encoder", 0, &[], vec![])?;
@@ -93,15 +105,6 @@ fn training_reaches_the_audio_and_every_parameter_that_is_used() -> Result<(), E
     // Frame 2 of the first item ends at sample 1040, frame 1 of the second at 720.
     assert!(audio[..1040].iter().all(|&value| value != 0.0));
     assert!(audio[1040..1234].iter().chain(&audio[1234 + 720..]).all(|&value| value == 0.0));
-    struct Unreached<'a>(&'a ablate_sdk::burn::tensor::Gradients, Vec<Vec<usize>>);
-    impl ablate_sdk::burn::module::ModuleVisitor for Unreached<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradient = param.val().grad(self.0);
-            if gradient.is_none_or(|g| g.abs().max().into_scalar::<f32>() == 0.0) {
-                self.1.push(param.val().dims().to_vec());
-            }
-        }
-    }
     let mut unreached = Unreached(&gradients, Vec::new());
     block.visit(&mut unreached);
     // Nothing uses the mask embedding. A bias of keys adds the same to all scores of a query.
