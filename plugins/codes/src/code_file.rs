@@ -2,7 +2,8 @@
 
 use crate::announced::{Announced, unnamed};
 use crate::arrays::WindowCodes;
-use crate::state::{self, nothing_measured};
+use crate::publish::publish;
+use ablate_sdk::metric_state::{self as state, nothing_measured};
 use ablate_sdk::{
     Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig, serde_json,
 };
@@ -125,7 +126,7 @@ impl Metric for CodeFile {
     }
 
     fn publish(&self, path: &Path) -> Result<(), Error> {
-        state::publish(path, &self.seen.to_bytes()?)
+        publish(path, &self.seen.to_bytes()?)
     }
 
     fn compute(&self) -> Result<Vec<MetricValue>, Error> {

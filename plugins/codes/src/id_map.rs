@@ -2,8 +2,9 @@
 
 use crate::announced::{Announced, unnamed};
 use crate::arrays::WindowCodes;
+use crate::publish::publish;
 use crate::slot::Aggregation;
-use crate::state::{self, nothing_measured};
+use ablate_sdk::metric_state::{self as state, nothing_measured};
 use ablate_sdk::{
     Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig, SlotSpec, log,
     serde_json,
@@ -157,7 +158,7 @@ impl Metric for IdMap {
                 "{count} documents have no valid window and are not in the map, such as `{id}`"
             );
         }
-        state::publish(path, text.as_bytes())
+        publish(path, text.as_bytes())
     }
 
     fn compute(&self) -> Result<Vec<MetricValue>, Error> {

@@ -17,23 +17,15 @@
 //! # Ok::<(), ablate_sdk::Error>(())
 //! ```
 
-mod codebooks;
-
-mod windows;
-
 mod aggregation;
-
-mod arrays;
-
-mod slot;
-
 mod announced;
-
-mod state;
-
-mod id_map;
-
+mod arrays;
 mod code_file;
+mod codebooks;
+mod id_map;
+mod publish;
+mod slot;
+mod windows;
 
 use ablate_sdk::burn;
 

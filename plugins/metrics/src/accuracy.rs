@@ -1,7 +1,7 @@
 //! How often the likeliest class is the right one.
 
 use crate::code_counts::higher;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

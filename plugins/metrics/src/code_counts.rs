@@ -96,7 +96,7 @@ impl CodeCounts {
     pub(crate) fn levels(&self, measure: fn(&[u64]) -> f64) -> Result<Vec<f64>, Error> {
         // Every level counts the same windows.
         if self.levels.first().is_none_or(|counts| counts.iter().all(|&count| count == 0)) {
-            return Err(crate::state::nothing_measured("a valid code"));
+            return Err(ablate_sdk::metric_state::nothing_measured("a valid code"));
         }
         Ok(self.levels.iter().map(|counts| measure(counts)).collect())
     }

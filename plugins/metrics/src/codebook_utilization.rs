@@ -3,7 +3,7 @@
 use crate::code_counts::{CodeCounts, CodebookConfig, by_level, utilization};
 use crate::codes::Codes;
 use crate::exact_sum::ExactSum;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue};
 use serde::{Deserialize, Serialize};
 

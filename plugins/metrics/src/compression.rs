@@ -1,7 +1,7 @@
 //! How much shorter codes are than frames.
 
 use crate::codes::Codes;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig};
 use serde::{Deserialize, Serialize};
 

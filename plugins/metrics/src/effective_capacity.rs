@@ -2,7 +2,7 @@
 
 use crate::code_counts::{CodeCounts, CodebookConfig, perplexity};
 use crate::codes::Codes;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue};
 use serde::{Deserialize, Serialize};
 

@@ -14,37 +14,21 @@
 //! # Ok::<(), ablate_sdk::Error>(())
 //! ```
 
-mod exact_sum;
-
-mod state;
-
-mod codes;
-
-mod code_counts;
-
-mod codebook_utilization;
-
-mod codebook_perplexity;
-
-mod codebook_gini;
-
-mod effective_capacity;
-
-mod code_rate;
-
-mod compression;
-
-mod aggregation;
-
-mod unique_code_ratio;
-
-mod pairs;
-
-mod snr_db;
-
-mod mae;
-
 mod accuracy;
+mod aggregation;
+mod code_counts;
+mod code_rate;
+mod codebook_gini;
+mod codebook_perplexity;
+mod codebook_utilization;
+mod codes;
+mod compression;
+mod effective_capacity;
+mod exact_sum;
+mod mae;
+mod pairs;
+mod snr_db;
+mod unique_code_ratio;
 
 pub use accuracy::{Accuracy, AccuracyConfig};
 pub use code_counts::CodebookConfig;

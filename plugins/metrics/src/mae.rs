@@ -2,7 +2,7 @@
 
 use crate::exact_sum::ExactSum;
 use crate::pairs::Pairs;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig};
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use crate::aggregation::Aggregation;
 use crate::code_counts::higher;
 use crate::codes::Codes;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Error, Metric, MetricValue, NoConfig, SlotSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -4,6 +4,7 @@ use crate::burn;
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{Linear, LinearConfig};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::rows;
 
 /// Lower bound of a variance, so that the gradient of its root stays finite (the value of
 /// speechbrain's `AttentiveStatisticsPooling`).
@@ -32,15 +33,6 @@ impl Attention {
         let scores = rows(&self.score, tanh(rows(&self.hidden, features)));
         masked_softmax(scores, mask)
     }
-}
-
-/// A linear layer on the last dimension. On a tensor of rank 2 the gradient of the weights is one
-/// product instead of one per item and their sum, which is several times faster.
-pub(crate) fn rows(layer: &Linear, input: Tensor<3>) -> Tensor<3> {
-    let [batch, frames, width] = input.dims();
-    let output = layer.forward(input.reshape([batch * frames, width]));
-    let width = output.dims()[1];
-    output.reshape([batch, frames, width])
 }
 
 /// tanh(x) = 1 − 2 / (e²ˣ + 1) with its derivative 1 − tanh², both from the cheapest operations:

@@ -1,11 +1,12 @@
 //! Attentive poolings: frames are weighted by a small network that scores them.
 
-use crate::attention::{Attention, rows, weighted_deviation, weighted_mean};
+use crate::attention::{Attention, weighted_deviation, weighted_mean};
 use crate::burn;
 use crate::frames::{any_valid, empty, global_contract, output, read, zero_invalid, zero_padding};
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{Linear, LinearConfig};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::rows;
 use ablate_sdk::{Block, Build, Call, Contract, Error, Output, Tensors};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,11 +2,11 @@
 
 use crate::burn;
 use crate::dropout::Dropout;
-use crate::rows::{flags, rows};
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{Initializer, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::softmax;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor, TensorData};
+use ablate_sdk::frames::{flags, rows};
 
 /// What is added to the score of a key that does not count: below any real score, and finite.
 const MASKED_SCORE: f32 = -1e30;

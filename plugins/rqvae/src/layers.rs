@@ -3,12 +3,12 @@
 use crate::attention::{Attention, Keys};
 use crate::burn;
 use crate::dropout::Dropout;
-use crate::rows::rows;
 use ablate_sdk::Error;
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::{gelu, relu, silu};
 use ablate_sdk::burn::tensor::{Device, Tensor};
+use ablate_sdk::frames::rows;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -20,7 +20,6 @@ mod model;
 mod positions;
 mod quantizer;
 mod residual;
-mod rows;
 
 use ablate_sdk::burn;
 

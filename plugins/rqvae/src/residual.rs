@@ -1,11 +1,11 @@
 //! Residual blocks of linear layers, frame by frame.
 
 use crate::burn;
-use crate::rows::rows;
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::relu;
 use ablate_sdk::burn::tensor::{Device, Tensor};
+use ablate_sdk::frames::rows;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

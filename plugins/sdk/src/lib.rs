@@ -85,9 +85,12 @@ pub mod export;
 #[cfg(feature = "burn")]
 mod foreign;
 #[cfg(feature = "burn")]
+pub mod frames;
+#[cfg(feature = "burn")]
 mod graph;
 pub mod host;
 mod logging;
+pub mod metric_state;
 #[cfg(feature = "burn")]
 mod optimizer;
 mod panics;

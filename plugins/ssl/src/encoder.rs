@@ -7,7 +7,6 @@ use crate::config::{Size, SpeechEncoderConfig};
 use crate::layer::{Layer, Surroundings};
 use crate::positions::PositionalConvolution;
 use crate::relative::Distances;
-use crate::rows::{rows, zero_outside};
 use crate::validity::Validity;
 use crate::waveform::Waveform;
 use crate::weights::Weights;
@@ -16,6 +15,7 @@ use ablate_sdk::burn::module::{Module, Param};
 use ablate_sdk::burn::nn::{Initializer, LayerNorm, Linear};
 use ablate_sdk::burn::tensor::activation::softmax;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{rows, zero_outside};
 
 /// Added to the variance of an utterance, as the published feature extractors do.
 const SMALLEST_VARIANCE: f64 = 1e-7;

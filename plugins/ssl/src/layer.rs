@@ -4,7 +4,6 @@ use crate::architecture::Architecture;
 use crate::burn;
 use crate::gelu::gelu;
 use crate::relative::Gate;
-use crate::rows::rows;
 use crate::weights::Weights;
 use ablate_sdk::Error;
 use ablate_sdk::burn::module::Module;
@@ -12,6 +11,7 @@ use ablate_sdk::burn::nn::{LayerNorm, Linear};
 use ablate_sdk::burn::tensor::module::attention;
 use ablate_sdk::burn::tensor::ops::AttentionModuleOptions;
 use ablate_sdk::burn::tensor::{Bool, Tensor};
+use ablate_sdk::frames::rows;
 
 /// Attention and a feed-forward part, each with a normalization before or after it.
 #[derive(Module, Debug)]

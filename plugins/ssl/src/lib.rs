@@ -15,8 +15,6 @@ mod beside;
 
 mod validity;
 
-mod rows;
-
 mod gelu;
 
 mod waveform;

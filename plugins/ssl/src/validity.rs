@@ -1,7 +1,7 @@
 //! How much of each item of a batch counts.
 
-use crate::rows::zero_outside;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor, TensorData};
+use ablate_sdk::frames::zero_outside;
 
 /// The lengths of the items of a padded batch.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use crate::batch::{TokenBatch, units_of};
 use crate::codebook::{Statistics, write_codebook};
 use crate::points::Points;
-use crate::state;
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{Arrays, Build, Contract, Direction, Error, Metric, MetricValue, NoConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

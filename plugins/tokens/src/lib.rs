@@ -28,8 +28,6 @@ mod config;
 
 mod model;
 
-mod state;
-
 mod batch;
 
 mod kmeans;

@@ -4,8 +4,8 @@
 use crate::batch::{TokenBatch, units_of};
 use crate::codebook::failed;
 use crate::pairs::Merges;
-use crate::state;
 use crate::vocabulary::{self, Vocabulary};
+use ablate_sdk::metric_state as state;
 use ablate_sdk::{
     Arrays, ArtifactSource, Build, Contract, Direction, Error, Metric, MetricValue, serde_json,
 };

@@ -16,7 +16,7 @@ use crate::freshness::nanoseconds;
 use crate::store::file_sha256;
 
 /// Raised when [`Description`] gains a field that older caches lack.
-const REVISION: u32 = 3;
+pub(crate) const REVISION: u32 = 3;
 
 /// A file changed this recently could change again without a visible change of its time, whose
 /// resolution is some milliseconds; its hash is not kept.

@@ -3,11 +3,11 @@
 use super::{decoder_contract, read_memory};
 use crate::burn;
 use crate::positions::{Places, WINDOW_WIDTH};
-use crate::rows::{flags, rows, zero_outside};
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::relu;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{flags, rows, zero_outside};
 use ablate_sdk::{Block, Build, Call, Contract, Error, Output, Tensors};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,10 @@ use crate::attention::Keys;
 use crate::burn;
 use crate::frame_positions::{FramePositions, Queries, lengths};
 use crate::positions::Places;
-use crate::rows::{flags, zero_outside};
 use ablate_sdk::Error;
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{flags, zero_outside};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -5,10 +5,10 @@ use crate::burn;
 use crate::layers::check;
 use crate::positions::Places;
 use crate::residual::{ResidualBlock, ResidualMlpConfig};
-use crate::rows::{flags, rows, zero_outside};
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{Linear, LinearConfig};
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{flags, rows, zero_outside};
 use ablate_sdk::{Block, Build, Call, Contract, Error, Output, Tensors};
 
 /// Residual blocks and a linear layer over every code by itself.

@@ -2,11 +2,11 @@
 
 use super::{encoder_contract, read_frames};
 use crate::burn;
-use crate::rows::{rows, zero_outside};
 use ablate_sdk::burn::module::{Module, Param};
 use ablate_sdk::burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::relu;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{rows, zero_outside};
 use ablate_sdk::{Block, Build, Call, Contract, Error, Output, Tensors};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

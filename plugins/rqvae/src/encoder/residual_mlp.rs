@@ -4,11 +4,11 @@ use super::{encoder_contract, read_frames};
 use crate::burn;
 use crate::layers::check;
 use crate::residual::{ResidualBlock, ResidualMlpConfig};
-use crate::rows::{rows, zero_outside};
 use ablate_sdk::burn::module::Module;
 use ablate_sdk::burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use ablate_sdk::burn::tensor::activation::relu;
 use ablate_sdk::burn::tensor::{Bool, Device, Tensor};
+use ablate_sdk::frames::{rows, zero_outside};
 use ablate_sdk::{Block, Build, Call, Contract, Error, Output, Tensors};
 
 /// A linear layer, a norm, ReLU, and residual blocks.

@@ -2,8 +2,8 @@
 
 use super::{Quantized, StraightThrough};
 use crate::codebook::{Codebook, cluster, nearest};
-use crate::rows::{flags, zero_outside};
 use ablate_sdk::burn::tensor::{Bool, Device, Distribution, Int, Tensor};
+use ablate_sdk::frames::{flags, zero_outside};
 use ablate_sdk::seed::generator;
 
 /// The vectors of a batch as rows.

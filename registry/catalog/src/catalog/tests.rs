@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::cache::REVISION;
 use crate::description::Kind;
 use crate::install::{Installation, Source, install};
 use crate::workspace::library_file_name;
@@ -147,7 +148,9 @@ fn a_damaged_cache_is_made_again() {
     let cache = fixture.options.home.join("cache/plugins/descriptions.json");
     let good = fs_err::read_to_string(&cache).unwrap();
     let half = &good[..good.len() / 2];
-    for bad in ["", "{", half, &good.replace("\"revision\":2", "\"revision\":1"), "[1, 2]"] {
+    let older = good.replace(&format!("\"revision\":{REVISION}"), "\"revision\":1");
+    assert_ne!(older, good);
+    for bad in ["", "{", half, &older, "[1, 2]"] {
         fs_err::write(&cache, bad).unwrap();
         let catalog = fixture.open();
         assert_eq!(catalog.work(), Work { hashed: 1, probed: 1 }, "{bad}");
